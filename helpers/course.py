@@ -1,0 +1,118 @@
+"""Start a chapter: profile, seed, device, threads, timers, recorded results."""
+
+import json
+import os
+import platform
+import random
+import time
+from contextlib import contextmanager
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = ROOT / "data" / "results"
+PROFILES = ("laptop", "full")
+VERSIONS = ("torch", "transformers", "datasets", "peft", "scikit-learn")
+
+
+class Chapter:
+    """The state of one running chapter: see `start`."""
+
+    def __init__(self, number: str, profile: str, seed: int, assets: tuple[str, ...]):
+        self.number, self.profile, self.seed = number, profile, seed
+        self.device = _device(profile)
+        self.seconds: dict[str, float] = {}
+        folder = os.environ.get("COURSE_RESULTS", ROOT / "data" / "cache" / "results")
+        self._file = Path(folder) / f"{number}.json"
+        self._log = {
+            "chapter": number,
+            "profile": profile,
+            "seed": seed,
+            "cores": torch.get_num_threads(),
+            "date": date.today().isoformat(),
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in VERSIONS},
+            "assets": list(assets),
+            "results": {},
+        }
+
+    def pick(self, *, laptop, full):
+        """Return the value that belongs to the profile in use."""
+        return {"laptop": laptop, "full": full}[self.profile]
+
+    def record(self, name: str, value: float, *, key: bool = False, **about) -> None:
+        """Store a measured number; `about` takes n=, interval=(low, high), unit=, …
+
+        `key` marks a number for the table that `python -m helpers run` prints. The
+        file is rewritten at once, so a chapter that stops half-way keeps its numbers.
+        """
+        entry = {"value": float(value)} | {k: _plain(v) for k, v in about.items()}
+        self._log["results"][name] = entry | ({"key": True} if key else {})
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._file.with_suffix(".partial")
+        text = json.dumps(self._log, indent=1, ensure_ascii=False) + "\n"
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.replace(self._file)
+
+    def recorded(self, name: str) -> dict:
+        """Return what this run recorded under a name. Raises KeyError if nothing."""
+        return self._log["results"][name]
+
+    @contextmanager
+    def timer(self, name: str):
+        """Measure the wall-clock seconds of a block into `seconds[name]`."""
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - begin
+
+
+def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapter:
+    """Set seed, threads and profile, and say what the chapter costs.
+
+    `number` is the chapter's two digits; `assets` names what it fetches. Raises
+    ValueError when COURSE_PROFILE is neither `laptop` nor `full`.
+    """
+    profile = os.environ.get("COURSE_PROFILE", "laptop")
+    if profile not in PROFILES:
+        raise ValueError(
+            f"COURSE_PROFILE is '{profile}', but the profiles are laptop and full: "
+            "unset it, or set it to one of these and restart the kernel."
+        )
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    torch.set_num_threads(os.cpu_count() or 1)
+    chapter = Chapter(number, profile, seed, tuple(assets))
+    print(f"Chapter {number}, {profile} profile, {chapter.device}, seed {seed}.")
+    run = published(number).get("run")
+    if run:
+        print(
+            f"Measured on {published(number)['cores']} cores: {run['minutes']:.1f} "
+            f"minutes, {run['peak_memory_gb']:.1f} GB of memory, "
+            f"{run['download_mb']} MB to download once."
+        )
+    return chapter
+
+
+def published(number: str) -> dict:
+    """Return the results that come with the course, or {} where there are none yet."""
+    file = PUBLISHED / f"{number}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _device(profile: str) -> str:
+    """The laptop profile is the processor everywhere; full takes what there is."""
+    if profile == "full" and torch.cuda.is_available():
+        return "cuda"
+    return "cpu"
+
+
+def _plain(value):
+    """Turn numpy and torch numbers, also inside tuples and lists, into plain ones."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,90 @@
+"""Scores with their uncertainty, without a network."""
+
+from typing import NamedTuple
+
+import evaluate
+import numpy as np
+from datasets import Features, Value
+from scipy import stats
+
+
+class Score(NamedTuple):
+    """A value with the ends of its 95 % interval and the number of cases behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+    @property
+    def about(self) -> dict:
+        """What `Chapter.record` takes beside the value."""
+        return {"interval": (self.low, self.high), "n": self.n}
+
+
+def proportion(hits: int, n: int) -> Score:
+    """Return a share of n cases with its Wilson interval (Wilson 1927).
+
+    Raises ValueError when n is zero or hits lie outside 0 to n.
+    """
+    interval = stats.binomtest(int(hits), int(n)).proportion_ci(method="wilson")
+    return Score(float(hits / n), float(interval.low), float(interval.high), int(n))
+
+
+def accuracy(predictions, references) -> Score:
+    """Return the share of equal entries of two sequences of length n.
+
+    Raises ValueError when the lengths differ or are zero.
+    """
+    predictions, references = np.asarray(predictions), np.asarray(references)
+    if predictions.shape != references.shape or not predictions.size:
+        raise ValueError(
+            f"{predictions.shape} predictions for {references.shape} references: "
+            "give one prediction for each reference."
+        )
+    return proportion((predictions == references).sum(), predictions.size)
+
+
+def mean(values) -> Score:
+    """Return the mean of repeated runs with Student's 95 % interval (n = runs).
+
+    The interval covers the spread between runs (draws of data, seeds), not the
+    uncertainty of the test set that they share. Raises ValueError below two runs.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.size < 2:
+        raise ValueError(
+            "An interval needs at least two runs: repeat with another seed."
+        )
+    half = stats.t.ppf(0.975, values.size - 1) * stats.sem(values)
+    centre = values.mean()
+    return Score(float(centre), float(centre - half), float(centre + half), values.size)
+
+
+class Accuracy(evaluate.Metric):
+    """Accuracy as an `evaluate` metric that needs no download.
+
+    `Accuracy().compute(predictions=…, references=…)` returns accuracy, low, high and n.
+    """
+
+    def _info(self):
+        return evaluate.MetricInfo(
+            description="Share of correct predictions with its 95 % Wilson interval.",
+            citation="Wilson 1927",
+            inputs_description="predictions and references: lists of class numbers",
+            features=Features(
+                {"predictions": Value("int64"), "references": Value("int64")}
+            ),
+        )
+
+    def _compute(self, predictions, references):
+        score = accuracy(predictions, references)
+        return {
+            "accuracy": score.value,
+            "low": score.low,
+            "high": score.high,
+            "n": score.n,
+        }
