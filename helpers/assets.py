@@ -7,7 +7,6 @@ parallel download leaves no half-written asset. COURSE_OFFLINE=1 contacts no sou
 COURSE_SOURCE=hub asks the Hugging Face Hub first.
 """
 
-import errno
 import importlib.util
 import os
 import shutil
@@ -187,13 +186,16 @@ def _damage(asset: Asset, folder: Path) -> str | None:
         path = folder / name
         if not path.is_file():
             return f"{name} is not there"
-        if sources.sha256(path) != expected:
-            return f"{name} is damaged (its SHA-256 is not the listed one)"
+        try:
+            if sources.sha256(path) != expected:
+                return f"{name} is damaged (its SHA-256 is not the listed one)"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
     return None
 
 
 def _disk_problem(name: str, error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
+    if error.errno in sources.DISK_FULL:
         return (
             f"The disk is full ({error.strerror}): free some space, then fetch "
             f"'{name}' again; nothing half-written was kept."

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,8 @@ from pathlib import Path
 import nbformat
 import psutil
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
 
 from helpers import assets
 from helpers.env import ROOT
@@ -20,7 +20,9 @@ from helpers.progress import StatusLine
 
 CACHED = ROOT / "data" / "cache" / "results"
 PUBLISHED = ROOT / "data" / "results"
-MOST_KEY_RESULTS = 4
+SAMPLE_SECONDS = 0.25
+KEY_RESULTS = 4
+LINES_OF_CELL = 3
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Outcome:
     name: str
     minutes: float = 0.0
     peak_gb: float = 0.0
+    cells: list[NotebookNode] = field(default_factory=list)
+    cell: int = 0  # which of the cells runs or has failed
     failure: str = ""
     results: dict = field(default_factory=dict)
 
@@ -39,65 +43,70 @@ def run(
 ) -> bool:
     """Execute notebooks one after the other and print a table; True if all went well.
 
-    With `save`, outputs go back into the notebooks and results into `published`, for
+    With `save`, outputs go back into the notebook and results into `published`, for
     each chapter that ran to its end.
     """
     outcomes = [_run_one(path, save, cached, published) for path in paths]
-    print(_table(outcomes))
+    print("\n" + table(outcomes) + "\n")
     return not any(outcome.failure for outcome in outcomes)
 
 
 def _run_one(path: Path, save: bool, cached: Path, published: Path) -> Outcome:
     """Execute one notebook and keep its results."""
-    notebook = nbformat.read(path, as_version=4)
     outcome = Outcome(path.stem)
     try:
-        _execute(notebook, path, cached, outcome)
-    except (CellExecutionError, DeadKernelError) as error:
-        outcome.failure = _failure(notebook, error)
-        print(f"{path.stem} FAILED after {outcome.minutes:.2f} minutes")
-        print(outcome.failure, file=sys.stderr)
+        notebook = nbformat.read(path, as_version=4)
+        _execute(notebook, path.parent, cached, outcome)
+    except (CellExecutionError, RuntimeError, ValueError) as error:
+        outcome.failure = _failure(outcome, error)
+        print(outcome.failure, file=sys.stderr, flush=True)
         return outcome
-    print(f"{path.stem} done in {outcome.minutes:.2f} minutes", flush=True)
+    print(f"{path.stem}: done after {outcome.minutes:.2f} minutes", flush=True)
     results = cached / f"{path.stem[:2]}.json"
     if results.is_file():
         outcome.results = _add_costs(results, outcome)
     if save:
-        _write(path, nbformat.writes(tidy(notebook)))
+        _write(path, nbformat.writes(tidy(notebook)) + "\n")
         if outcome.results:
             published.mkdir(parents=True, exist_ok=True)
             _write(published / results.name, results.read_text(encoding="utf-8"))
     return outcome
 
 
-def _execute(notebook, path: Path, cached: Path, outcome: Outcome) -> None:
-    """Run the cells in a fresh kernel; fill in the costs. Raises what nbclient does."""
-    code = [i for i, cell in enumerate(notebook.cells) if _runs(cell)]
-    at = {"cell": 0}
+def _execute(
+    notebook: NotebookNode, folder: Path, cached: Path, outcome: Outcome
+) -> None:
+    """Run all cells in a fresh kernel and measure. Raises what nbclient raises."""
+    cells = notebook.cells
+    outcome.cells = [c for c in cells if c.cell_type == "code" and c.source.strip()]
+
+    def started(cell: NotebookNode, cell_index: int) -> None:
+        outcome.cell = outcome.cells.index(cell)
+
     client = NotebookClient(
         notebook,
         timeout=None,
         kernel_name="python3",
         record_timing=False,
         store_widget_state=False,
-        resources={"metadata": {"path": str(path.parent)}},
-        on_cell_execute=lambda cell, cell_index: at.update(cell=code.index(cell_index)),
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+        on_cell_execute=started,
     )
     environment = os.environ | {"COURSE_RESULTS": str(cached)}
-    begin = time.monotonic()
     line = StatusLine()
-    # In a thread of its own, nbclient leaves Ctrl-C to this one.
-    with ThreadPoolExecutor(1) as pool:
+    begin = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:  # in the main thread, nbclient takes Ctrl-C
         work = pool.submit(client.execute, env=environment)
         try:
             while not work.done():
                 seconds = time.monotonic() - begin
                 outcome.peak_gb = max(outcome.peak_gb, _children_gb())
                 line.show(
-                    f"{path.stem}: cell {at['cell'] + 1} of {len(code)}, {seconds:.0f} "
-                    f"s, peak memory {outcome.peak_gb:.2f} GB"
+                    f"{outcome.name}: cell {outcome.cell + 1} of {len(outcome.cells)}, "
+                    f"{seconds:.0f} s, peak memory {outcome.peak_gb:.2f} GB"
                 )
-                time.sleep(0.1)
+                time.sleep(SAMPLE_SECONDS)
         except KeyboardInterrupt:
             for child in psutil.Process().children(recursive=True):
                 child.kill()
@@ -106,3 +115,96 @@ def _execute(notebook, path: Path, cached: Path, outcome: Outcome) -> None:
             line.clear()
             outcome.minutes = (time.monotonic() - begin) / 60
     work.result()
+
+
+def _children_gb() -> float:
+    """Return the resident memory of the kernel and of what it has started."""
+    total = 0
+    for process in psutil.Process().children(recursive=True):
+        try:
+            total += process.memory_info().rss
+        except psutil.Error:  # it has just ended
+            continue
+    return total / 1e9
+
+
+def _failure(outcome: Outcome, error: Exception) -> str:
+    """Say which cell failed, how it begins and what the error is."""
+    if not outcome.cells:
+        return f"{outcome.name} FAILED: not a readable notebook ({error})"
+    if isinstance(error, CellExecutionError):
+        *_, last = ["", *error.evalue.strip().splitlines()]
+        message = f"{error.ename}: {last}"
+    else:
+        message = f"{error} (the peak memory was {outcome.peak_gb:.1f} GB)"
+    source = outcome.cells[outcome.cell].source.strip().splitlines()[:LINES_OF_CELL]
+    where = f"code cell {outcome.cell + 1} of {len(outcome.cells)}"
+    cell = "".join(f"\n    {line}" for line in source)
+    return f"{outcome.name} FAILED in {where}: {message}{cell}"
+
+
+def _add_costs(file: Path, outcome: Outcome) -> dict:
+    """Add what the run cost to the results the chapter recorded; return them all."""
+    recorded = json.loads(file.read_text(encoding="utf-8"))
+    used = recorded.get("assets")
+    known = assets.catalogue()
+    recorded["run"] = {
+        "minutes": round(outcome.minutes, 2),
+        "peak_memory_gb": round(outcome.peak_gb, 2),
+        "download_mb": None
+        if used is None
+        else sum(known[n].download_mb for n in used),
+    }
+    _write(file, json.dumps(recorded, indent=1, ensure_ascii=False) + "\n")
+    return recorded.get("results", {})
+
+
+def tidy(notebook: NotebookNode) -> NotebookNode:
+    """Remove what differs between machines and runs from an executed notebook."""
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    }
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    return notebook
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """Return minutes, peak memory and key results of each chapter as text."""
+    rows = [("Chapter", "Minutes", "Peak GB", "Key results")]
+    for outcome in outcomes:
+        keys = [k for k, entry in outcome.results.items() if entry.get("key")]
+        shown = [_result(k, outcome.results[k]) for k in keys[:KEY_RESULTS]]
+        first, *others = ["FAILED"] if outcome.failure else shown or [""]
+        costs = f"{outcome.minutes:.2f}", f"{outcome.peak_gb:.2f}"
+        rows += [(outcome.name, *costs, first)]
+        rows += [("", "", "", other) for other in others]
+    width = max(len(row[0]) for row in rows)
+    lines = (f"{a:<{width}}  {b:>7}  {c:>7}  {d}".rstrip() for a, b, c, d in rows)
+    return "\n".join(lines)
+
+
+def _result(name: str, entry: dict) -> str:
+    """Return one recorded number with its unit, interval and sample size."""
+    text = f"{name} {entry['value']:.4g}"
+    if "unit" in entry:
+        text += f" {entry['unit']}"
+    if "interval" in entry:
+        text += " [{:.3g}, {:.3g}]".format(*entry["interval"])
+    if "n" in entry:
+        text += f" (n={entry['n']})"
+    return text
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file in one step."""
+    partial = path.with_suffix(".partial")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -36,6 +36,17 @@ def main(argv: list[str] | None = None) -> int:
     except (SetupError, assets.AssetError) as error:
         print(error, file=sys.stderr)
         return 1
+    except BrokenPipeError:  # as in `… assets list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = error.filename or "a file of the course"
+        print(
+            f"Cannot use {where} ({error.strerror}): make sure that it may be read and "
+            "written and that the disk is not full, then run the same command again.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print(
             "\nInterrupted; nothing is left half-done that the same command does not "
@@ -49,7 +60,8 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser that says what is wrong in one sentence."""
 
     def error(self, message: str) -> None:
-        self.exit(2, f"{message[:1].upper()}{message[1:]} (see {self.prog} --help)\n")
+        sentence = message[:1].upper() + message[1:].rstrip(".")
+        self.exit(2, f"{sentence} (see `{self.prog} --help`).\n")
 
 
 def _parser() -> argparse.ArgumentParser:

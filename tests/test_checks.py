@@ -1,0 +1,135 @@
+"""Every check accepts the right answer, rejects typical mistakes, and knows a stub."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import checks
+
+
+def causal(q, k, v, scale=True, ban="before", side="later"):
+    """Causal attention, right by default, with the mistakes that people make."""
+    scores = q @ k.T / (math.sqrt(q.shape[-1]) if scale else 1)
+    ones = torch.ones_like(scores)
+    banned = (ones.triu(1) if side == "later" else ones.tril(-1)).bool()
+    if ban == "before":
+        return scores.masked_fill(banned, -torch.inf).softmax(-1) @ v
+    if ban == "zero score":
+        return scores.masked_fill(banned, 0).softmax(-1) @ v
+    if ban == "after":
+        return scores.softmax(-1).masked_fill(banned, 0) @ v
+    return scores.softmax(-1) @ v
+
+
+def pool(hidden, mask):
+    return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+
+
+def shuffle_words(embed, texts, mix=lambda words, rng: rng.permutation(words)):
+    rng = np.random.default_rng(0)
+    mixed = [" ".join(mix(text.split(), rng)) for text in texts]
+    return torch.cosine_similarity(embed(texts), embed(mixed)).mean().item()
+
+
+def only_biases(model, test=lambda name: name.endswith("bias")):
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(test(name))
+    return model
+
+
+def freeze_weights_only(model):
+    for name, parameter in model.named_parameters():
+        if not name.endswith("bias"):
+            parameter.requires_grad_(False)
+    return model
+
+
+def scaled(rows, by):
+    return (rows - by.mean(0)) / by.std(0)
+
+
+RIGHT = {
+    "causal_attention": causal,
+    "mean_pooling": pool,
+    "sentiment_claim": "b",
+    "shuffled_similarity": shuffle_words,
+    "only_biases": only_biases,
+    "standardise": lambda a, b: (scaled(a, a), scaled(b, a)),
+    "which_to_ship": "b",
+    "one_point_apart": "c",
+}
+WRONG = {  # check -> (answer, a word of the hint that fits)
+    "causal_attention": [
+        (lambda q, k, v: causal(q, k, v, ban="none"), "share"),
+        (lambda q, k, v: causal(q, k, v, ban="after"), "sum to one"),
+        (lambda q, k, v: causal(q, k, v, ban="zero score"), "infinity"),
+        (lambda q, k, v: causal(q, k, v, side="earlier"), "wrong way round"),
+        (lambda q, k, v: causal(q, k, v, scale=False), "square root"),
+        (lambda q, k, v: v[:2], "shape"),
+        (lambda q, k, v: v, "numbers"),
+        (lambda q, k, v: [0.0], "not a tensor"),
+    ],
+    "mean_pooling": [
+        (lambda h, m: h.mean(1), "multiply by the mask"),
+        (lambda h, m: h[:, 0], "CLS"),
+        (lambda h, m: (h * m.unsqueeze(-1)).sum(1), "divide"),
+    ],
+    "sentiment_claim": [("a", "floor"), ("c", "floor"), ("d", "Choose")],
+    "shuffled_similarity": [
+        (lambda e, t: shuffle_words(e, t, lambda words, rng: words), "shuffled"),
+        (lambda e, t: shuffle_words(e, t, lambda w, r: r.permutation(list(w[0]))), "words"),
+        (lambda e, t: torch.tensor(1.0), "float"),
+    ],
+    "only_biases": [
+        (freeze_weights_only, "frozen before"),
+        (lambda m: only_biases(m, lambda n: "norm" in n or "bias" in n), "norm.weight"),
+        (lambda m: only_biases(m, lambda n: True), "layer.weight"),
+        (lambda m: ["layer.bias"], "return the model"),
+    ],
+    "standardise": [
+        (lambda a, b: (scaled(a, a), scaled(b, b)), "its own mean"),
+        (lambda a, b: (scaled(a, a), b), "scale them too"),
+    ],
+    "which_to_ship": [("a", "chart"), ("c", "CLS")],
+    "one_point_apart": [("a", "points"), ("b", "found")],
+}
+STUBS = {
+    name: ... if isinstance(RIGHT[name], str) else lambda *_: None for name in RIGHT
+}
+UNREPAIRED = {
+    "mean_pooling": lambda h, m: (h * m.unsqueeze(-1)).mean(1),
+    "standardise": lambda a, b: tuple(
+        scaled(x, np.concatenate([a, b])) for x in (a, b)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_right_answer_is_accepted(name):
+    assert getattr(checks, name)(RIGHT[name]).state == "right"
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_at_least_two_wrong_answers_are_rejected_with_a_hint_that_fits(name):
+    assert len(WRONG[name]) >= 2
+    for answer, word in WRONG[name]:
+        verdict = getattr(checks, name)(answer)
+        assert verdict.state == "wrong"
+        assert word in verdict.message
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_stub_is_open(name):
+    assert getattr(checks, name)(STUBS[name]).state == "open"
+
+
+@pytest.mark.parametrize("name", UNREPAIRED)
+def test_a_broken_pipeline_as_given_is_open_and_keeps_its_secret(name):
+    assert getattr(checks, name)(UNREPAIRED[name]).state == "open"
+
+
+def test_every_check_is_tested():
+    public = {n for n, f in vars(checks).items() if callable(f) and n[0].islower()}
+    assert public == set(RIGHT)

@@ -1,0 +1,113 @@
+"""Scores and intervals: checked by hand, against libraries, and for their coverage."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import accuracy_score
+
+from helpers import metrics
+
+
+def test_wilson_of_80_in_100_is_what_you_get_by_hand():
+    """z = 1.959964: centre .788902, half-width .077731 (Wilson 1927)."""
+    score = metrics.proportion(80, 100)
+    assert (score.value, score.n) == (0.8, 100)
+    assert score.low == pytest.approx(0.788902 - 0.077731, abs=2e-6)
+    assert score.high == pytest.approx(0.788902 + 0.077731, abs=2e-6)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (1, 1), (687, 1000)])
+def test_wilson_is_its_formula(hits, n):
+    z, p = stats.norm.ppf(0.975), hits / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    score = metrics.proportion(hits, n)
+    assert (score.low, score.high) == pytest.approx((centre - half, centre + half))
+    assert 0 <= score.low <= score.value <= score.high <= 1
+
+
+def test_wilson_covers_the_truth_95_times_in_100_on_average():
+    """Exactly, over all outcomes, for 99 true shares and 100 cases."""
+    n = 100
+    scores = [metrics.proportion(hits, n) for hits in range(n + 1)]
+    low, high = (np.array([getattr(s, end) for s in scores]) for end in ("low", "high"))
+    covered = [
+        stats.binom.pmf(range(n + 1), n, p)[(low <= p) & (p <= high)].sum()
+        for p in np.linspace(0.01, 0.99, 99)
+    ]
+    assert 0.945 < np.mean(covered) < 0.96
+    assert min(covered) > 0.9
+
+
+def test_students_interval_covers_the_truth_95_times_in_100():
+    rng = np.random.default_rng(0)
+    runs = rng.normal(0.7, 0.02, size=(2000, 5))
+    scores = [metrics.mean(row) for row in runs]
+    covered = np.mean([score.low <= 0.7 <= score.high for score in scores])
+    assert 0.935 < covered < 0.965
+
+
+def test_the_mean_of_three_runs_is_what_you_get_by_hand():
+    """t(.975, 2) = 4.302653, standard error 1 / sqrt(3)."""
+    score = metrics.mean([1, 2, 3])
+    assert (score.value, score.n) == (2, 3)
+    assert score.high - 2 == pytest.approx(4.302653 / 3**0.5, abs=1e-6)
+    assert 2 - score.low == pytest.approx(score.high - 2)
+
+
+@pytest.mark.parametrize("values", [[], [0.7]])
+def test_a_single_run_has_no_interval(values):
+    with pytest.raises(ValueError, match="at least two runs"):
+        metrics.mean(values)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 0), (11, 10), (-1, 10)])
+def test_impossible_counts_are_refused(hits, n):
+    with pytest.raises(ValueError):
+        metrics.proportion(hits, n)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, "torch"])
+def test_accuracy_equals_sklearns(kind):
+    rng = np.random.default_rng(0)
+    predictions, references = rng.integers(0, 3, size=(2, 500))
+    expected = accuracy_score(references, predictions)
+    if kind == "torch":
+        import torch
+
+        kind = torch.tensor
+    score = metrics.accuracy(kind(predictions), kind(references))
+    assert score == metrics.proportion(round(500 * expected), 500)
+    assert all(type(value) is float for value in score[:3])
+    assert type(score.n) is int
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references"),
+    [([1, 0], [1]), ([], []), ([[1], [0]], [1, 0]), ([1, 0], [[1, 0]])],
+)
+def test_unequal_or_empty_sequences_are_refused(predictions, references):
+    with pytest.raises(ValueError, match="one prediction for each reference"):
+        metrics.accuracy(predictions, references)
+
+
+def test_the_metric_needs_no_network_and_equals_sklearns(no_network):
+    rng = np.random.default_rng(1)
+    predictions, references = rng.integers(0, 2, size=(2, 300))
+    result = metrics.Accuracy().compute(predictions=predictions, references=references)
+    score = metrics.accuracy(predictions, references)
+    assert result["accuracy"] == accuracy_score(references, predictions)
+    assert (result["low"], result["high"], result["n"]) == score[1:]
+
+
+def test_the_metric_can_be_fed_in_batches():
+    metric = metrics.Accuracy()
+    for predictions, references in (([1, 1], [1, 0]), ([0, 0, 1], [0, 0, 1])):
+        metric.add_batch(predictions=predictions, references=references)
+    assert metric.compute()["accuracy"] == 0.8  # not the mean of .5 and 1
+
+
+def test_a_score_prints_its_interval_and_records_it():
+    score = metrics.proportion(80, 100)
+    assert str(score) == "0.800 [0.711, 0.867]"
+    assert score.about == {"interval": (score.low, score.high), "n": 100}

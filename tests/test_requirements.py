@@ -1,0 +1,125 @@
+"""What is listed, what is imported and what is checked are the same packages."""
+
+import ast
+import json
+import re
+import sys
+import tomllib
+
+import pytest
+
+from helpers import assets, doctor, env
+
+REQUIREMENTS = (env.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+PINS = [line for line in REQUIREMENTS if line.strip() and not line.startswith("#")]
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}  # where names differ
+LOCAL = {"helpers", "tests", *(path.stem for path in env.ROOT.glob("tests/*.py"))}
+PYTHON_FILES = sorted(env.ROOT.glob("helpers/*.py")) + sorted(
+    env.ROOT.glob("tests/*.py")
+)
+NOTEBOOKS = sorted(env.ROOT.glob("notebooks/**/[0-9]*.ipynb"))
+
+
+def without_comment(line: str) -> str:
+    return line.split("#")[0].strip()
+
+
+def imported(source: str) -> set[str]:
+    """Return the top-level modules that a piece of Python imports."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules.add(node.module)
+    return {module.split(".")[0] for module in modules}
+
+
+def code_of(path) -> str:
+    """Return the Python of a notebook, without magics and shell commands."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", "\n".join(code))
+
+
+@pytest.mark.parametrize("line", PINS, ids=without_comment)
+def test_every_line_is_an_exact_pin_that_says_who_needs_it(line):
+    assert re.fullmatch(r"[\w.-]+==\d[\w.]*\s+# \S.*", line)
+    assert re.search(r"chapter|python -m helpers|progress|slides", line)
+
+
+def test_no_package_is_listed_twice():
+    assert len({line.split("==")[0] for line in PINS}) == len(PINS)
+
+
+def test_the_environment_check_reads_the_same_pins():
+    assert [f"{n}=={v}" for n, v in env.pins().items()] == [
+        without_comment(line) for line in PINS
+    ]
+    nowhere = env.Target("python", env.ROOT / "no such folder")
+    assert set(env.problems(nowhere)) == {*map(without_comment, PINS), "helpers"}
+
+
+def test_conda_installs_the_same_pins():
+    text = (env.ROOT / "environment.yml").read_text(encoding="utf-8")
+    head, pip = text.split("- pip:\n")
+    assert re.search(r"(?m)^  - python=3\.1[1-9]$", head)
+    assert re.search(r"(?m)^  - pip$", head)
+    listed = [without_comment(line).removeprefix("- ") for line in pip.splitlines()]
+    assert listed == [*map(without_comment, PINS), "-e ."]
+
+
+def test_the_package_is_the_one_that_set_up_looks_for():
+    project = tomllib.loads((env.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["name"] == env.COURSE
+    assert project["project"]["requires-python"] == ">=3.11"
+    assert project["tool"]["setuptools"]["packages"] == ["helpers"]
+    assert "dependencies" not in project["project"]  # requirements.txt has them all
+
+
+@pytest.mark.parametrize("path", PYTHON_FILES + NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_imported_package_is_pinned(path):
+    notebook = path.suffix == ".ipynb"
+    source = code_of(path) if notebook else path.read_text(encoding="utf-8")
+    third_party = imported(source) - LOCAL - sys.stdlib_module_names
+    needed = {DISTRIBUTIONS.get(name, name) for name in third_party}
+    assert {name.replace("_", "-") for name in needed} <= {
+        name.replace("_", "-") for name in env.pins()
+    }
+
+
+def test_what_runs_before_set_up_imports_the_standard_library_only():
+    """Every module that `helpers.cli` imports at its top, followed to the end."""
+    seen, to_do = set(), ["__main__", "cli"]
+    while to_do:
+        name = to_do.pop()
+        seen.add(name)
+        path = env.ROOT / "helpers" / f"{name}.py"
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module == "helpers":
+                to_do += [a.name for a in node.names if a.name not in seen]
+            elif isinstance(node, ast.ImportFrom | ast.Import):
+                for module in imported(ast.unparse(node)):
+                    assert module in sys.stdlib_module_names | {"helpers"}, path
+                if str(getattr(node, "module", "")).startswith("helpers."):
+                    to_do += [node.module.split(".")[1]]
+        to_do = [name for name in to_do if name not in seen]
+    assert {"env", "install", "doctor", "assets"} <= seen
+
+
+def test_profiles_have_the_same_names_everywhere():
+    tree = ast.parse((env.ROOT / "helpers" / "course.py").read_text(encoding="utf-8"))
+    assigned = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    }
+    assert ast.literal_eval(assigned["PROFILES"]) == doctor.PROFILES
+
+
+def test_assets_that_come_with_a_package_come_with_a_pinned_one():
+    for asset in assets.catalogue().values():
+        for source in asset.sources:
+            assert source.get("package", "nilearn") in env.pins()
