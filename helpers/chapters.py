@@ -66,10 +66,11 @@ def _run_one(path: Path, save: bool, cached: Path, published: Path) -> Outcome:
     if results.is_file():
         outcome.results = _add_costs(results, outcome)
     if save:
-        _write(path, nbformat.writes(tidy(notebook)) + "\n")
+        _write(path, (nbformat.writes(tidy(notebook)) + "\n").encode())
         if outcome.results:
             published.mkdir(parents=True, exist_ok=True)
-            _write(published / results.name, results.read_text(encoding="utf-8"))
+            for file in (results, *cached.glob(f"{path.stem[:2]}_*.png")):
+                _write(published / file.name, file.read_bytes())
     return outcome
 
 
@@ -155,7 +156,8 @@ def _add_costs(file: Path, outcome: Outcome) -> dict:
         if used is None
         else sum(known[n].download_mb for n in used),
     }
-    _write(file, json.dumps(recorded, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(recorded, indent=1, ensure_ascii=False) + "\n"
+    _write(file, text.encode())
     return recorded.get("results", {})
 
 
@@ -200,11 +202,11 @@ def _result(name: str, entry: dict) -> str:
     return text
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Replace a file in one step."""
     partial = path.with_suffix(".partial")
     try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.write_bytes(content)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -152,6 +152,9 @@ def _lab(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.save and os.environ.get("COURSE_PROFILE", "laptop") != "laptop":
+        print("Only laptop results are published: unset COURSE_PROFILE or --save.")
+        return 2
     started = ensure(args.argv)
     set_up = time.time() - started
     from helpers import chapters  # noqa: PLC0415 - needs what was just installed

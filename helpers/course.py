@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from helpers.env import PROFILES
+
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "data" / "results"
-PROFILES = ("laptop", "full")
 VERSIONS = ("torch", "transformers", "datasets", "peft", "scikit-learn")
 
 

@@ -13,10 +13,9 @@ from importlib.metadata import Distribution
 from pathlib import Path
 
 from helpers import assets
-from helpers.env import ROOT, SetupError, Target, choose, pins, problems
+from helpers.env import PROFILES, ROOT, SetupError, Target, choose, pins, problems
 from helpers.install import check_first
 
-PROFILES = ("laptop", "full")
 SWITCHES = ("COURSE_OFFLINE", "COURSE_ASSETS", "COURSE_SOURCE", "HF_HUB_OFFLINE")
 ENOUGH_MEMORY_GB = 6
 ENOUGH_DISK_GB = 1

@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
+PROFILES = ("laptop", "full")
 MARKER = "course-setup-unfinished"  # lies in an environment while set-up works on it
 COURSE = "pretrained-models-measured"
 HALF_INSTALLED = "only half installed"

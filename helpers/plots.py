@@ -2,8 +2,8 @@
 
 import base64
 import io
-from pathlib import Path
 from itertools import cycle
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn as sns

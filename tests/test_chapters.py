@@ -74,8 +74,11 @@ def test_a_chapter_is_measured_and_its_notebook_left_alone(folder, capfd):
 
 
 def test_save_writes_a_tidy_notebook_and_publishes_its_results(folder):
+    (folder / "cached").mkdir()
+    (folder / "cached" / "01_curve.png").write_bytes(b"picture")
     path = write(folder, "01_toy", RECORD)
     assert run([path], folder, save=True)
+    assert (folder / "published" / "01_curve.png").read_bytes() == b"picture"
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     code = notebook.cells[1]
@@ -174,6 +177,6 @@ def test_a_file_is_replaced_in_one_step_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OSError, match="No space"):
-        chapters._write(path, "new")
+        chapters._write(path, b"new")
     assert path.read_text("utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -103,9 +104,6 @@ def test_records_accumulate_and_the_last_of_a_name_counts(chapter, file):
     for name, value in (("a", 1), ("b", 2), ("a", 3)):
         chapter.record(name, value)
     assert read(file)["results"] == {"a": {"value": 3.0}, "b": {"value": 2.0}}
-    assert chapter.recorded("a") == {"value": 3.0}
-    with pytest.raises(KeyError):
-        chapter.recorded("c")
 
 
 def test_a_new_run_starts_a_new_record(chapter, file):
@@ -172,8 +170,8 @@ def test_a_record_is_the_same_on_every_system(chapter, file):
 
 def test_a_timer_measures_the_block_it_is_around(chapter):
     with chapter.timer("sleep"):
-        __import__("time").sleep(0.05)
-    assert 0.05 <= chapter.seconds["sleep"] < 0.5
+        time.sleep(0.05)
+    assert 0.045 < chapter.seconds["sleep"] < 5
 
 
 def test_a_chapter_tells_what_it_cost_when_that_is_known(capsys):

@@ -191,9 +191,9 @@ def test_no_batch_is_larger_than_allowed_and_little_is_padded(bert, monkeypatch)
         return encoders.mean_pool(hidden, mask)
 
     monkeypatch.setattr(encoders, "TOKENS_PER_BATCH", 128)
-    texts = [" ".join("a" * (1 + 7 * i % 40)) for i in range(200)]
+    texts = [" ".join("a" * (1 + 7 * i % 40)) for i in range(100)]
     encoders.embed_texts(*bert, texts, pool=spy)
-    assert len(masks) > 10
+    assert len(masks) > 10  # batches
     assert max(mask.numel() for mask in masks) <= 128
     real = sum(int(mask.sum()) for mask in masks)
     assert real / sum(mask.numel() for mask in masks) > 0.95

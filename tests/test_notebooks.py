@@ -343,7 +343,9 @@ FOR_CHAPTERS = [
 
 
 def name(value) -> str:
-    return value.name if isinstance(value, Path) else value.__name__
+    if isinstance(value, Path):
+        return value.relative_to(FOLDER).as_posix()
+    return value.__name__
 
 
 @pytest.mark.parametrize("rule", FOR_ALL, ids=name)

@@ -44,6 +44,14 @@ def test_show_puts_the_alt_text_where_readers_and_the_lint_find_it(shown):
     assert png.startswith(b"\x89PNG")
 
 
+def test_show_can_store_the_same_picture_in_a_file(shown, tmp_path):
+    figure, _ = plt.subplots()
+    plots.show(figure, "Empty axes.", tmp_path / "figure.png")
+    [((data,), _)] = shown
+    stored = (tmp_path / "figure.png").read_bytes()
+    assert stored == base64.b64decode(data["image/png"])
+
+
 def test_show_wants_a_description():
     with pytest.raises(TypeError):
         plots.show(plt.figure())

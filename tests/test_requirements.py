@@ -8,11 +8,11 @@ import tomllib
 
 import pytest
 
-from helpers import assets, doctor, env
+from helpers import assets, env
 
 REQUIREMENTS = (env.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
 PINS = [line for line in REQUIREMENTS if line.strip() and not line.startswith("#")]
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow"}  # where names differ
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "IPython": "ipython"}
 LOCAL = {"helpers", "tests", *(path.stem for path in env.ROOT.glob("tests/*.py"))}
 PYTHON_FILES = sorted(env.ROOT.glob("helpers/*.py")) + sorted(
     env.ROOT.glob("tests/*.py")
@@ -106,17 +106,6 @@ def test_what_runs_before_set_up_imports_the_standard_library_only():
                     to_do += [node.module.split(".")[1]]
         to_do = [name for name in to_do if name not in seen]
     assert {"env", "install", "doctor", "assets"} <= seen
-
-
-def test_profiles_have_the_same_names_everywhere():
-    tree = ast.parse((env.ROOT / "helpers" / "course.py").read_text(encoding="utf-8"))
-    assigned = {
-        target.id: node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-    }
-    assert ast.literal_eval(assigned["PROFILES"]) == doctor.PROFILES
 
 
 def test_assets_that_come_with_a_package_come_with_a_pinned_one():
