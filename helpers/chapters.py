@@ -20,6 +20,7 @@ from helpers.progress import StatusLine
 
 CACHED = ROOT / "data" / "cache" / "results"
 PUBLISHED = ROOT / "data" / "results"
+SOLUTIONS = "solutions"
 SAMPLE_SECONDS = 0.25
 KEY_RESULTS = 4
 LINES_OF_CELL = 3
@@ -44,8 +45,11 @@ def run(
     """Execute notebooks one after the other and print a table; True if all went well.
 
     With `save`, outputs go back into the notebook and results into `published`, for
-    each chapter that ran to its end.
+    each chapter that ran to its end; its worked solutions are executed and saved, too.
     """
+    if save:
+        with_solutions = ((p, p.parent / SOLUTIONS / p.name) for p in paths)
+        paths = [p for pair in with_solutions for p in pair if p.exists()]
     outcomes = [_run_one(path, save, cached, published) for path in paths]
     print("\n" + table(outcomes) + "\n")
     return not any(outcome.failure for outcome in outcomes)
@@ -53,7 +57,8 @@ def run(
 
 def _run_one(path: Path, save: bool, cached: Path, published: Path) -> Outcome:
     """Execute one notebook and keep its results."""
-    outcome = Outcome(path.stem)
+    kind = f"{SOLUTIONS} " if path.parent.name == SOLUTIONS else ""
+    outcome = Outcome(kind + path.stem)
     try:
         notebook = nbformat.read(path, as_version=4)
         _execute(notebook, path.parent, cached, outcome)
@@ -63,7 +68,7 @@ def _run_one(path: Path, save: bool, cached: Path, published: Path) -> Outcome:
         return outcome
     print(f"{path.stem}: done after {outcome.minutes:.2f} minutes", flush=True)
     results = cached / f"{path.stem[:2]}.json"
-    if results.is_file():
+    if results.is_file() and path.parent.name != SOLUTIONS:
         outcome.results = _add_costs(results, outcome)
     if save:
         _write(path, (nbformat.writes(tidy(notebook)) + "\n").encode())

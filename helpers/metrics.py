@@ -19,6 +19,11 @@ class Score(NamedTuple):
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
+    @classmethod
+    def of(cls, entry: dict) -> "Score":
+        """Return the score that a recorded result holds."""
+        return cls(entry["value"], *entry["interval"], entry["n"])
+
     @property
     def about(self) -> dict:
         """What `Chapter.record` takes beside the value."""

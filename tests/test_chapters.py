@@ -94,6 +94,16 @@ def test_save_writes_a_tidy_notebook_and_publishes_its_results(folder):
     assert not list(folder.rglob("*.partial"))
 
 
+def test_save_executes_worked_solutions_without_touching_results(folder):
+    path = write(folder, "01_toy", RECORD)
+    (folder / "solutions").mkdir()
+    solution = write(folder / "solutions", "01_toy", "6 * 7")
+    assert run([path], folder, save=True)
+    assert nbformat.read(solution, 4).cells[1].outputs[0]["data"]["text/plain"] == "42"
+    published = json.loads((folder / "published" / "01.json").read_text("utf-8"))
+    assert published["run"]["peak_memory_gb"] > 0.4  # the chapter's, with its ballast
+
+
 def test_failures_are_named_and_do_not_stop_other_chapters(folder, capsys):
     expected = new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]})
     bad = "# first\n# second\n# third\nraise ValueError('bad\\nmiddle\\nworst')"
