@@ -137,7 +137,7 @@ def _obtain(asset: Asset, home: Path, found: str, quiet: bool) -> None:
 def _attempts(asset: Asset, quiet: bool):
     """Yield (label, deliver(files, work)) for every place to look, best first."""
     names = list(asset.files)
-    for folder in _folders():
+    for folder in folders():
         yield (
             f"COURSE_ASSETS folder {folder.name}",
             lambda files, work, folder=folder: sources.from_folder(
@@ -206,7 +206,7 @@ def _disk_problem(name: str, error: OSError) -> str:
     )
 
 
-def _folders() -> list[Path]:
+def folders() -> list[Path]:
     """Return the folders of COURSE_ASSETS, split at `;` or the system's separator."""
     value = os.environ.get("COURSE_ASSETS", "")
     parts = value.split(";" if ";" in value else os.pathsep)

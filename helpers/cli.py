@@ -157,11 +157,13 @@ def _run(args: argparse.Namespace) -> int:
         return 2
     started = ensure(args.argv)
     set_up = time.time() - started
-    from helpers import chapters  # noqa: PLC0415 - needs what was just installed
+    from helpers import chapters, readme  # noqa: PLC0415 - needs what is installed now
 
     _quiet()
     paths = args.chapters or sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
     good = chapters.run(paths, save=args.save)
+    if args.save:
+        readme.refresh()
     print(
         f"Set-up took {set_up:.0f} s; all together {time.time() - started:.0f} s since "
         "the command was started."

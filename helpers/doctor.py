@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution
-from pathlib import Path
 
 from helpers import assets
 from helpers.env import PROFILES, ROOT, SetupError, Target, choose, pins, problems
@@ -164,8 +163,7 @@ def _profile() -> Finding:
 def _network() -> Finding:
     """Name the switches that keep the course from the network or change its sources."""
     there = [f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ]
-    folders = os.environ.get("COURSE_ASSETS", "").split(os.pathsep)
-    lost = [folder for folder in folders if folder and not Path(folder).is_dir()]
+    lost = [str(folder) for folder in assets.folders() if not folder.is_dir()]
     if lost:
         text = f"COURSE_ASSETS names {', '.join(lost)}, which is no folder"
         return Finding("Network", text, "note")

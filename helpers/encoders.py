@@ -34,9 +34,9 @@ def source(name: str) -> str:
 def load_text(name: str, **options):
     """Return (model, tokenizer) of a text encoder, in float32 and evaluation mode.
 
-    `name` is an asset or a model on the Hub; `options` go to `from_pretrained`. Attention
-    is the plain implementation, which shows its maps and is the faster one for short
-    texts on a processor. Raises AssetError when the asset cannot be had.
+    `name` is an asset or a model on the Hub; `options` go to `from_pretrained`. The
+    attention is the plain implementation, which shows its maps and is the faster one
+    for short texts on a processor. Raises AssetError when the asset cannot be had.
     """
     path = source(name)
     settings = {"dtype": torch.float32, "attn_implementation": "eager"} | options

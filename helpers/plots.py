@@ -14,7 +14,7 @@ WIDTH = 7  # inches; a figure of this width stays readable when projected
 MARKERS = "os^DvP"  # with colours, so that colour never carries a meaning alone
 
 sns.set_theme(style="whitegrid", palette="colorblind", font_scale=1.15)
-plt.rcParams.update({"figure.figsize": (WIDTH, 4), "figure.dpi": 80})
+plt.rcParams.update({"figure.figsize": (WIDTH, 4), "figure.dpi": 100})
 plt.rcParams.update({"savefig.bbox": "tight", "axes.spines.top": False})
 
 
@@ -33,19 +33,26 @@ def show(figure: Figure, alt: str, file: Path | None = None) -> None:
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
 
 
-def bars(ax, scores: dict, xlabel: str) -> None:
-    """Draw one horizontal bar per name with its interval and its value beside it.
+def intervals(ax, scores: dict, xlabel: str) -> None:
+    """Draw one row per name: a dot, its interval, and its value beside it.
 
     `scores` maps a name to a `metrics.Score`; the first name stands on top.
     """
-    names = list(scores)
-    colours = sns.color_palette(n_colors=len(names))
-    for row, score in enumerate(scores.values()):
+    for row, (score, marker) in enumerate(
+        zip(scores.values(), cycle(MARKERS), strict=False)
+    ):
         reach = [[score.value - score.low], [score.high - score.value]]
-        ax.barh(row, score.value, color=colours[row], xerr=reach, capsize=4, height=0.6)
-        ax.text(score.high + 0.01, row, f"{score.value:.3f}", va="center")
-    ax.set_yticks(range(len(names)), names)
-    ax.invert_yaxis()
+        ax.errorbar(score.value, row, xerr=reach, fmt=marker, markersize=9, capsize=5)
+        ax.annotate(
+            f"{score.value:.3f}",
+            (score.high, row),
+            (10, 0),
+            va="center",
+            textcoords="offset points",
+        )
+    ax.set_yticks(range(len(scores)), list(scores))
+    ax.set_ylim(len(scores) - 0.5, -0.5)
+    ax.margins(x=0.15)
     ax.set_xlabel(xlabel)
 
 
@@ -64,7 +71,7 @@ def learning_curves(ax, curves: dict, xlabel: str, ylabel: str) -> None:
     ax.minorticks_off()
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
-    ax.legend(fontsize=11)
+    ax.legend(fontsize=11, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 
 def gallery(images, titles, columns: int) -> Figure:

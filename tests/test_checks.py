@@ -79,7 +79,10 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
     "sentiment_claim": [("a", "floor"), ("c", "floor"), ("d", "Choose")],
     "shuffled_similarity": [
         (lambda e, t: shuffle_words(e, t, lambda words, rng: words), "shuffled"),
-        (lambda e, t: shuffle_words(e, t, lambda w, r: r.permutation(list(w[0]))), "words"),
+        (
+            lambda e, t: shuffle_words(e, t, lambda w, r: r.permutation(list(w[0]))),
+            "words",
+        ),
         (lambda e, t: torch.tensor(1.0), "float"),
     ],
     "only_biases": [

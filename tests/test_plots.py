@@ -66,13 +66,14 @@ def test_a_shown_figure_is_closed(shown):
     assert plt.get_fignums() == []
 
 
-def test_bars_show_every_name_value_and_interval_in_order(ax):
-    plots.bars(ax, SCORES, "accuracy")
+def test_intervals_show_every_name_value_and_interval_in_order(ax):
+    plots.intervals(ax, SCORES, "accuracy")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["frozen", "counts"]
     assert ax.yaxis_inverted()  # the first name stands on top
     assert ax.get_xlabel() == "accuracy"
-    widths = [bar.get_width() for bar in ax.patches]
-    assert widths == [0.7, 0.6]
+    dots = [box.lines[0] for box in ax.containers]
+    assert [dot.get_xdata()[0] for dot in dots] == [0.7, 0.6]
+    assert len({dot.get_marker() for dot in dots}) == 2  # not by colour alone
     assert [text.get_text() for text in ax.texts] == ["0.700", "0.600"]
     ends = [line.get_segments()[0][:, 0].tolist() for line in ax.collections]
     assert ends == [pytest.approx([0.65, 0.75]), pytest.approx([0.55, 0.64])]
@@ -121,7 +122,7 @@ def test_a_gallery_shows_every_picture_under_its_title(count, columns, rows):
 
 
 def test_text_is_large_enough_to_be_projected(ax):
-    plots.bars(ax, SCORES, "accuracy")
+    plots.intervals(ax, SCORES, "accuracy")
     sizes = [label.get_fontsize() for label in (*ax.get_yticklabels(), ax.xaxis.label)]
     assert min(sizes) >= 11
     assert plt.rcParams["figure.figsize"][0] == 7

@@ -1,14 +1,4 @@
-"""Every measured number in the README is the one in data/results/.
-
-A number that comes from results stands between two HTML comments:
-
-    <!-- result 02.frozen_100 .3f -->0.687<!-- /result -->
-
-that is chapter, name of the result and format, which whole numbers do without. `.n`,
-`.low` and `.high` after the name mean the number of cases and the ends of the interval;
-`01.run.minutes`, `01.run.peak_memory_gb` and `01.run.download_mb` mean what the chapter
-cost.
-"""
+"""Every measured number in the README is the one in data/results/."""
 
 import json
 import re
@@ -16,14 +6,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "data" / "results"
+from helpers.env import ROOT
+from helpers.readme import MARKER, RESULTS, refreshed, value_of, written
+
 CHAPTERS = sorted(path.name for path in ROOT.glob("notebooks/[0-9][0-9]_*.ipynb"))
-MARKER = re.compile(
-    r"<!-- result (?P<name>[^\s>]+)(?: (?P<format>[^\s>]+))? -->"
-    r"(?P<shown>[^<]*)<!-- /result -->",
-    re.DOTALL,
-)
 NOT_PROSE = [
     MARKER,
     re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE),
@@ -41,35 +27,6 @@ VERSION = re.compile(
     r"|[<>=~]=\s*\d+(?:\.\d+)+"
 )
 DECIMAL = re.compile(r"\d*\.\d+")
-
-
-def value_of(name: str, folder: Path):
-    """Look up a marker's name, such as `02.frozen_100.low`. Raises KeyError."""
-    number, _, rest = name.partition(".")
-    file = folder / f"{number}.json"
-    if not file.is_file():
-        raise KeyError(f"there is no data/results/{file.name}")
-    log = json.loads(file.read_text(encoding="utf-8"))
-    if rest.startswith("run."):
-        return log["run"][rest.removeprefix("run.")]
-    if rest in log["results"]:
-        return log["results"][rest]["value"]
-    result, _, part = rest.rpartition(".")
-    entry = log["results"][result]
-    return {
-        "n": lambda: entry["n"],
-        "low": lambda: entry["interval"][0],
-        "high": lambda: entry["interval"][1],
-    }[part]()
-
-
-def written(value, spec: str | None) -> str:
-    """Format a value. Raises ValueError for a fraction without a format."""
-    if spec:
-        return format(value, spec)
-    if value != int(value):
-        raise ValueError("a fraction needs a format, such as .3f")
-    return str(int(value))
 
 
 def wrong_claims(readme: str, folder: Path) -> list[str]:
@@ -189,6 +146,14 @@ def test_a_true_claim_is_accepted(results, name, spec, shown):
 )
 def test_a_false_claim_is_reported(results, name, spec, shown):
     assert len(wrong_claims(mark(name, spec, shown), results)) == 1
+
+
+def test_a_refreshed_text_has_the_recorded_number_and_keeps_its_marker(results):
+    stale = mark("02.frozen_100", ".3f", "0.1") + mark("02.train_size", "", "")
+    fresh = mark("02.frozen_100", ".3f", "0.687") + mark("02.train_size", "", "6354")
+    assert refreshed(stale, results) == fresh
+    with pytest.raises(KeyError):
+        refreshed(mark("02.absent", ".2f", "0.65"), results)
 
 
 @pytest.mark.parametrize(
