@@ -26,6 +26,14 @@ def causal_attention(function) -> Verdict:
     answer = function(q, k, v)
     if answer is None:
         return OPEN
+    if isinstance(answer, tuple):
+        return Verdict(
+            "wrong", "Not yet: return the mixture alone, without the shares."
+        )
+    if isinstance(answer, torch.Tensor) and answer.isnan().any():
+        return Verdict(
+            "wrong", "Not yet: a token must see itself, or its row has nothing left."
+        )
     scores = q @ k.T / math.sqrt(8)
     allowed = torch.ones(5, 5).tril()
     banned = scores.masked_fill(allowed == 0, -torch.inf)
@@ -46,6 +54,9 @@ def causal_attention(function) -> Verdict:
             "The ban is the wrong way round: the first token must see only itself.": (
                 scores.masked_fill(allowed.T == 0, -torch.inf).softmax(-1) @ v
             ),
+            "The softmax must run over the tokens that are looked at, the last axis.": (
+                banned.softmax(0) @ v
+            ),
             "The scores are not divided by the square root of d.": (
                 (q @ k.T).masked_fill(allowed == 0, -torch.inf).softmax(-1) @ v
             ),
@@ -57,18 +68,24 @@ def mean_pooling(function) -> Verdict:
     """Chapter 1: the mean over real tokens only, [texts, width]."""
     hidden = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(2))
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
-    answer = function(hidden, mask)
+    try:
+        answer = function(hidden, mask)
+    except RuntimeError as error:
+        hint = "Do the shapes fit? `keepdim=True` keeps an axis of length one."
+        return Verdict("wrong", f"Not yet: {error}. {hint}")
     if answer is None:
         return OPEN
     kept = hidden * mask.unsqueeze(-1)
     if isinstance(answer, torch.Tensor) and torch.equal(answer, kept.mean(1)):
-        return Verdict("open", "Not repaired yet: what is each sum divided by?")
+        return Verdict("open", "Not repaired yet.")
     return _compare(
         answer,
         kept.sum(1) / mask.sum(1, keepdim=True),
         {
             "The padding is averaged in: multiply by the mask first.": hidden.mean(1),
             "That is the first position, [CLS], and not a mean.": hidden[:, 0],
+            "Each text has its own number of real tokens: do not divide all by the "
+            "same.": kept.sum(1) / mask.sum(),
             "That is a sum: divide by the number of real tokens.": kept.sum(1),
         },
     )
@@ -93,7 +110,8 @@ def shuffled_similarity(function) -> Verdict:
     texts = [f"w{i} x{i} y{i} z{i} u{i} v{i}" for i in range(40)]
 
     def bag(batch):  # ignores order: shuffling must change nothing
-        return torch.stack([_hashed(text.split()) for text in batch])
+        vectors = torch.stack([_hashed(text.split()) for text in batch])
+        return vectors * (0.1 + torch.rand(len(batch), 1))  # cosine ignores length
 
     def ordered(batch):  # sees only the first word: shuffling must change nearly all
         return torch.stack([_hashed(text.split()[:1]) for text in batch])
@@ -123,9 +141,12 @@ def only_biases(function) -> Verdict:
     model = torch.nn.ModuleDict(
         {"layer": torch.nn.Linear(3, 3), "norm": torch.nn.LayerNorm(3)}
     )
+    model["bias_gate"] = torch.nn.Linear(3, 3, bias=False)  # its weight is no bias
     model["layer"].requires_grad_(False)  # it must work on a frozen model, too
+    model["norm"].bias.requires_grad_(False)
+    flags = [p.requires_grad for p in model.parameters()]
     answer = function(model)
-    if answer is None:
+    if answer is None and flags == [p.requires_grad for p in model.parameters()]:
         return OPEN
     if not isinstance(answer, torch.nn.Module):
         return Verdict("wrong", "Not yet: return the model.")
@@ -148,9 +169,17 @@ def standardise(function) -> Verdict:
     answer = function(train, unseen)
     if answer is None:
         return OPEN
+    if not (isinstance(answer, tuple) and len(answer) == 2):
+        return Verdict("wrong", "Not yet: return both parts, as `train, unseen`.")
     both = np.concatenate([train, unseen])
+    if any(
+        np.shape(a) != b.shape for a, b in zip(answer, (train, unseen), strict=True)
+    ):
+        return Verdict("wrong", "Not yet: return both, scaled, training rows first.")
     if np.allclose(answer[0], (train - both.mean(0)) / both.std(0)):
-        return Verdict("open", "Not repaired yet: which rows may the scaler see?")
+        return Verdict("open", "Not repaired yet.")
+    if not np.allclose(answer[0], (train - train.mean(0)) / train.std(0)):
+        return Verdict("wrong", "Not yet: the training rows have not mean 0, spread 1.")
     return _compare(
         torch.as_tensor(answer[1]),
         torch.from_numpy((unseen - train.mean(0)) / train.std(0)),
@@ -166,13 +195,13 @@ def standardise(function) -> Verdict:
 
 
 def which_to_ship(answer) -> Verdict:
-    """Chapter 2: 5 000 labels, a millisecond, a small processor."""
+    """Chapter 2: 6 000 labels, a millisecond, a small processor."""
     return _choose(
         answer,
         "b",
         {
             "a": "Look at the right half of the chart and at the seconds.",
-            "b": "equal accuracy at this size, and a fraction of the cost.",
+            "b": "no difference shown at this size, and a fraction of the cost.",
             "c": "The average costs nothing beside the encoder; `[CLS]` is weakest.",
         },
     )

@@ -69,6 +69,18 @@ def mean(values) -> Score:
     return Score(float(centre), float(centre - half), float(centre + half), values.size)
 
 
+def paired(right, other) -> Score:
+    """Return how much more often one method is right than another on the same n cases.
+
+    `right` and `other` say for each case whether the method was right. The interval is
+    the normal one of the mean difference; that both met the same cases is used.
+    """
+    difference = np.asarray(right, float) - np.asarray(other, float)
+    half = stats.norm.ppf(0.975) * stats.sem(difference)
+    centre = float(difference.mean())
+    return Score(centre, centre - float(half), centre + float(half), difference.size)
+
+
 class Accuracy(evaluate.Metric):
     """Accuracy as an `evaluate` metric that needs no download.
 

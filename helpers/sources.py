@@ -76,8 +76,9 @@ def from_index(label, names, source, files: Path, work: Path, quiet: bool) -> No
     command += ["--dest", str(work / "wheel"), source["wheel"]]
     log = work / "pip.log"
     with log.open("w", encoding="utf-8") as out:
+        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(work))
         process = subprocess.Popen(
-            command, stdout=out, stderr=out, env={**os.environ, "TMPDIR": str(work)}
+            command, stdout=out, stderr=out, env=os.environ | temporary
         )
         try:
             _show_progress(process, work, label, source["bytes"], quiet)

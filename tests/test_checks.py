@@ -9,13 +9,14 @@ import torch
 from helpers import checks
 
 
-def causal(q, k, v, scale=True, ban="before", side="later"):
+def causal(q, k, v, scale=True, ban="before", side="later", axis=-1):
     """Causal attention, right by default, with the mistakes that people make."""
     scores = q @ k.T / (math.sqrt(q.shape[-1]) if scale else 1)
     ones = torch.ones_like(scores)
-    banned = (ones.triu(1) if side == "later" else ones.tril(-1)).bool()
+    sides = {"later": ones.triu(1), "earlier": ones.tril(-1), "itself": ones.triu(0)}
+    banned = sides[side].bool()
     if ban == "before":
-        return scores.masked_fill(banned, -torch.inf).softmax(-1) @ v
+        return scores.masked_fill(banned, -torch.inf).softmax(axis) @ v
     if ban == "zero score":
         return scores.masked_fill(banned, 0).softmax(-1) @ v
     if ban == "after":
@@ -27,10 +28,10 @@ def pool(hidden, mask):
     return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
 
 
-def shuffle_words(embed, texts, mix=lambda words, rng: rng.permutation(words)):
+def shuffle_words(embed, texts, mix=lambda w, rng: rng.permutation(w), axis=1):
     rng = np.random.default_rng(0)
     mixed = [" ".join(mix(text.split(), rng)) for text in texts]
-    return torch.cosine_similarity(embed(texts), embed(mixed)).mean().item()
+    return torch.cosine_similarity(embed(texts), embed(mixed), axis).mean().item()
 
 
 def only_biases(model, test=lambda name: name.endswith("bias")):
@@ -67,6 +68,9 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda q, k, v: causal(q, k, v, ban="zero score"), "infinity"),
         (lambda q, k, v: causal(q, k, v, side="earlier"), "wrong way round"),
         (lambda q, k, v: causal(q, k, v, scale=False), "square root"),
+        (lambda q, k, v: causal(q, k, v, side="itself"), "itself"),
+        (lambda q, k, v: causal(q, k, v, axis=0), "last axis"),
+        (lambda q, k, v: (causal(q, k, v), None), "alone"),
         (lambda q, k, v: v[:2], "shape"),
         (lambda q, k, v: v, "numbers"),
         (lambda q, k, v: [0.0], "not a tensor"),
@@ -74,6 +78,8 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
     "mean_pooling": [
         (lambda h, m: h.mean(1), "multiply by the mask"),
         (lambda h, m: h[:, 0], "CLS"),
+        (lambda h, m: (h * m.unsqueeze(-1)).sum(1) / m.sum(1), "keepdim"),
+        (lambda h, m: (h * m.unsqueeze(-1)).sum(1) / m.sum(), "its own number"),
         (lambda h, m: (h * m.unsqueeze(-1)).sum(1), "divide"),
     ],
     "sentiment_claim": [("a", "floor"), ("c", "floor"), ("d", "Choose")],
@@ -83,10 +89,13 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
             lambda e, t: shuffle_words(e, t, lambda w, r: r.permutation(list(w[0]))),
             "words",
         ),
+        (lambda e, t: shuffle_words(e, t, axis=0), "must give 1"),
         (lambda e, t: torch.tensor(1.0), "float"),
     ],
     "only_biases": [
         (freeze_weights_only, "frozen before"),
+        (lambda m: only_biases(m) and None, "return the model"),
+        (lambda m: only_biases(m, lambda n: "bias" in n), "bias_gate.weight"),
         (lambda m: only_biases(m, lambda n: "norm" in n or "bias" in n), "norm.weight"),
         (lambda m: only_biases(m, lambda n: True), "layer.weight"),
         (lambda m: ["layer.bias"], "return the model"),
@@ -94,6 +103,10 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
     "standardise": [
         (lambda a, b: (scaled(a, a), scaled(b, b)), "its own mean"),
         (lambda a, b: (scaled(a, a), b), "scale them too"),
+        (lambda a, b: (a, scaled(b, a)), "training rows"),
+        (lambda a, b: (scaled(b, a), scaled(a, a)), "training rows first"),
+        (lambda a, b: (None, scaled(b, a)), "return both"),
+        (lambda a, b: scaled(b, a), "return both parts"),
     ],
     "which_to_ship": [("a", "chart"), ("c", "CLS")],
     "one_point_apart": [("a", "points"), ("b", "found")],

@@ -111,3 +111,17 @@ def test_a_score_prints_its_interval_and_records_it():
     score = metrics.proportion(80, 100)
     assert str(score) == "0.800 [0.711, 0.867]"
     assert score.about == {"interval": (score.low, score.high), "n": 100}
+
+
+def test_a_paired_difference_uses_the_pairing():
+    right = np.array([1] * 60 + [0] * 40)
+    other = right.copy()
+    other[:5] = 0  # wrong in five cases in which the first was right, else the same
+    score = metrics.paired(right, other)
+    assert score.value == pytest.approx(0.05)
+    spread = np.std(right - other, ddof=1) / 10
+    assert score.high - score.value == pytest.approx(1.959964 * spread)
+    unpaired = metrics.accuracy(right, np.ones(100))
+    assert score.high - score.low < unpaired.high - unpaired.low
+    assert metrics.paired(right, right) == (0, 0, 0, 100)
+    assert metrics.paired(other, right).value == -score.value
