@@ -1,6 +1,7 @@
 """Settings and fixtures that the tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,14 @@ def no_network(monkeypatch):
 
     monkeypatch.setattr("socket.socket.connect", refuse)
     monkeypatch.setattr("socket.getaddrinfo", refuse)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Let the processes that tests start hear Ctrl-C.
+
+    A shell that runs pytest in the background makes it, and all it starts, ignore SIGINT.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
