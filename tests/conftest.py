@@ -34,7 +34,7 @@ def no_network(monkeypatch):
 def interruptible():
     """Let the processes that tests start hear Ctrl-C.
 
-    A shell that runs pytest in the background makes it, and all it starts, ignore SIGINT.
+    A shell that runs pytest in the background lets it, and all it starts, ignore it.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
