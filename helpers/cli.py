@@ -16,6 +16,7 @@ from helpers.env import ROOT, SetupError
 from helpers.install import ensure, hand_over
 
 NOTEBOOKS = ROOT / "notebooks"
+PRETRAIN_MINUTES = 60.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -113,7 +114,49 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("action", choices=("fetch", "verify", "list"))
     store.add_argument("names", metavar="NAME", nargs="*", type=_asset)
     store.add_argument("--all", action="store_true", help="fetch every asset")
+    train = add(
+        "pretrain",
+        _pretrain,
+        "train a small BERT (mlm) or GPT-2 (clm) from random weights",
+        "pretrain clm --minutes 60",
+    )
+    train.add_argument("kind", choices=("mlm", "clm"))
+    budget = train.add_mutually_exclusive_group()
+    budget.add_argument(
+        "--minutes", type=_amount(float), metavar="M", help="default: 60"
+    )
+    budget.add_argument("--steps", type=_amount(int), metavar="N")
+    budget.add_argument(
+        "--resume", action="store_true", help="go on with an interrupted run"
+    )
+    train.add_argument(
+        "--corpus",
+        type=Path,
+        metavar="FILE",
+        help="UTF-8 text, one document per line; default: the film reviews",
+    )
+    train.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="default: data/cache/pretrain/KIND"
+    )
+    train.add_argument(
+        "--save", action="store_true", help="publish the result in data/checkpoints/"
+    )
     return parser
+
+
+def _amount(number):
+    """Return a reader of numbers above zero."""
+
+    def read(text: str):
+        try:
+            value = number(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
+        return value
+
+    return read
 
 
 def _chapter(text: str) -> Path:
@@ -225,6 +268,38 @@ def _verify(args: argparse.Namespace) -> int:
     for name, state in states.items():
         print(f"{name}: {state}")
     return 0 if set(states.values()) <= {"verified", "missing"} else 1
+
+
+def _pretrain(args: argparse.Namespace) -> int:
+    if args.save and args.corpus:
+        print("Only the course's own corpus is published: leave out --save.")
+        return 2
+    ensure(args.argv)
+    _quiet()
+    from helpers import corpora, pretrain, state  # noqa: PLC0415 - as in `_run`
+
+    out = args.out or assets.CACHE / "pretrain" / args.kind
+    budget = {"minutes": args.minutes, "steps": args.steps, "resume": args.resume}
+    if not any(budget.values()):
+        budget["minutes"] = PRETRAIN_MINUTES
+    try:
+        figures = pretrain.run(args.kind, out, corpus=args.corpus, **budget)
+    except (state.StateError, corpora.CorpusError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "\nStopped; the same command with --resume, without --minutes or --steps, "
+            f"goes on from the last checkpoint in {out}.",
+            file=sys.stderr,
+        )
+        return 130
+    for name, figure in figures.items():
+        print(f"{name}: {figure} (n={figure.n})")
+    print(f"Model, tokenizer, log and card are in {out}.")
+    if args.save:
+        print(f"Published in {pretrain.publish(args.kind, out)}.")
+    return 0
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -81,6 +81,29 @@ def paired(right, other) -> Score:
     return Score(centre, centre - float(half), centre + float(half), difference.size)
 
 
+def clustered(values, groups) -> Score:
+    """Return the mean of n values that come in groups, such as tokens in texts.
+
+    The interval is the normal one with a standard error over groups, since the values
+    of one text are not independent (Liang and Zeger 1986). `groups` holds a whole
+    number from 0 on for each value. Raises ValueError below two groups.
+    """
+    values = np.asarray(values, dtype=float)
+    centre = values.mean()
+    sums = np.bincount(groups, weights=values - centre)
+    if np.unique(groups).size < 2:
+        raise ValueError("An interval needs at least two groups: score more texts.")
+    half = stats.norm.ppf(0.975) * np.sqrt((sums**2).sum()) / values.size
+    return Score(float(centre), float(centre - half), float(centre + half), values.size)
+
+
+def perplexity(losses, groups) -> Score:
+    """Return exp of the mean of n losses in nats; intervals as in `clustered`."""
+    score = clustered(losses, groups)
+    low, centre, high = (float(np.exp(x)) for x in (score.low, score.value, score.high))
+    return Score(centre, low, high, score.n)
+
+
 class Accuracy(evaluate.Metric):
     """Accuracy as an `evaluate` metric that needs no download.
 

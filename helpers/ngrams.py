@@ -1,0 +1,68 @@
+"""Counting language models, the baseline that a neural one has to beat."""
+
+import numpy as np
+
+
+class Trigram:
+    """Predict a token from the two before it by counting (Jelinek and Mercer 1980).
+
+    The relative frequencies of the token after two, one and no preceding tokens and the
+    uniform distribution are mixed. The four weights depend on how often the two tokens
+    were seen; they are fitted on held-in tokens by expectation maximisation.
+    """
+
+    ROUNDS = 50  # of expectation maximisation; the fifth digit stands still by then
+
+    def __init__(self, tokens, held_in, vocabulary: int):
+        """Count `tokens` and fit the weights on `held_in`: two int arrays [n]."""
+        self.vocabulary = vocabulary
+        tokens = np.asarray(tokens, dtype=np.int64)
+        self.singles = np.bincount(tokens, minlength=vocabulary)
+        self.pairs = np.unique(self._pairs(tokens), return_counts=True)
+        self.triples = np.unique(self._triples(tokens), return_counts=True)
+        mixed, seen = self._parts(held_in)
+        everywhere = _fit(mixed, np.full(4, 0.25), self.ROUNDS)
+        self.weights = np.tile(everywhere[:, None], int(np.log2(len(tokens))) + 2)
+        for group in np.unique(seen):
+            chosen = mixed[:, seen == group]
+            self.weights[:, group] = _fit(chosen, everywhere, self.ROUNDS)
+
+    def losses(self, tokens) -> np.ndarray:
+        """Return -ln p of each token but the first two: float64 [n - 2], in nats."""
+        mixed, seen = self._parts(tokens)
+        return -np.log((mixed * self.weights[:, seen]).sum(0))
+
+    def _parts(self, tokens):
+        """Return the four probabilities [4, n - 2] and the group of each context."""
+        tokens = np.asarray(tokens, dtype=np.int64)
+        here, before = tokens[2:], tokens[1:-1]
+        context = _look_up(self.pairs, self._pairs(tokens)[:-1])
+        uniform = np.full(len(here), 1 / self.vocabulary)
+        one = self.singles[here] / self.singles.sum()
+        two = _look_up(self.pairs, self._pairs(tokens)[1:])
+        three = _look_up(self.triples, self._triples(tokens))
+        two = two / np.maximum(self.singles[before], 1)
+        three = three / np.maximum(context, 1)
+        groups = np.log2(context + 1).astype(int)
+        return np.stack([uniform, one, two, three]), groups
+
+    def _pairs(self, tokens):
+        return tokens[:-1] * self.vocabulary + tokens[1:]
+
+    def _triples(self, tokens):
+        return self._pairs(tokens)[:-1] * self.vocabulary + tokens[2:]
+
+
+def _fit(mixed, weights, rounds):
+    """Return the weights of a mixture under which its data are most likely."""
+    for _ in range(rounds):
+        share = mixed * weights[:, None]
+        weights = (share / share.sum(0)).mean(1)
+    return weights
+
+
+def _look_up(table, keys):
+    """Return the counts of keys in a (sorted keys, counts) table, 0 where absent."""
+    known, counts = table
+    at = np.searchsorted(known, keys).clip(max=len(known) - 1)
+    return np.where(known[at] == keys, counts[at], 0)

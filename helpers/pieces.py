@@ -1,0 +1,93 @@
+"""Word pieces: train a tokenizer on your own texts, and pack texts into rows."""
+
+import torch
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+from transformers import PreTrainedTokenizerFast
+
+SIZE = (
+    8192  # pieces; a third of BERT's vocabulary, for a tenth of a thousandth its text
+)
+MASKED_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+END, PAD = "<|endoftext|>", "<|pad|>"
+
+
+def wordpiece(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
+    """Train BERT's kind of tokenizer: lower case, words cut into at most `size` pieces.
+
+    Source: Schuster and Nakajima 2012; Wu et al. 2016; Devlin et al. 2019.
+    """
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=MASKED_SPECIALS, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("[CLS]", "[SEP]")],
+    )
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, **dict(zip(names, MASKED_SPECIALS, strict=True))
+    )
+
+
+def byte_pairs(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
+    """Train GPT-2's kind of tokenizer: bytes, merged pair by pair into `size` pieces.
+
+    Unlike GPT-2's own it has a piece for padding that is not the end of a text. Source:
+    Sennrich et al. 2016; Radford et al. 2019.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[END, PAD],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=PAD
+    )
+
+
+def stream(texts, tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
+    """Join texts into one row of ids, each text followed by its end: int64 [tokens]."""
+    end = tokenizer.sep_token_id or tokenizer.eos_token_id
+    encoded = tokenizer.backend_tokenizer.encode_batch(
+        list(texts), add_special_tokens=False
+    )
+    return torch.tensor(
+        [i for text in encoded for i in (*text.ids, end)], dtype=torch.long
+    )
+
+
+def pack(texts, tokenizer: PreTrainedTokenizerFast, length: int) -> torch.Tensor:
+    """Cut joined texts into full rows, without any padding: int64 [rows, length].
+
+    With a tokenizer that has [CLS] and [SEP] every row stands between the two. What
+    does not fill the last row is dropped.
+    """
+    ids = stream(texts, tokenizer)
+    framed = tokenizer.cls_token_id is not None
+    inner = length - 2 * framed
+    rows = ids[: len(ids) // inner * inner].view(-1, inner)
+    if not framed:
+        return rows
+    edge = rows.new_ones(len(rows), 1)
+    return torch.cat(
+        [edge * tokenizer.cls_token_id, rows, edge * tokenizer.sep_token_id], dim=1
+    )

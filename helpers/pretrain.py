@@ -1,0 +1,318 @@
+"""Pre-train the course's own small BERT and GPT-2 from random weights.
+
+Everything random in a step follows from the run's seed and the number of the step, so a
+run that was killed goes on from its last checkpoint to the very same weights.
+"""
+
+import csv
+import hashlib
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from tqdm import tqdm
+from transformers import AutoTokenizer
+
+from helpers import cards, corpora, held_out, language, pieces, state
+from helpers.metrics import Score
+from helpers.sources import DISK_FULL, sha256
+
+PUBLISHED = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
+NAMES = {"mlm": "course-bert", "clm": "course-gpt2"}
+SAVE_SECONDS = 180
+LOG_ROWS, HELD_OUT_EVERY = 200, 10  # rows in a log; every tenth has a held-out loss
+HELD_OUT_WHILE_TRAINING = 32_768  # tokens of the validation split
+WARM_UP_STEPS, TIMED_STEPS = 3, 12  # before a budget in minutes becomes steps
+OVERHEAD = 0.95  # the rest of the time evaluates and saves
+STATE, LOG = "state.safetensors", "log.csv"
+COLUMNS = ("step", "tokens", "seconds", "rate", "loss", "held_out_loss")
+
+
+class PretrainError(state.StateError):
+    """A run cannot start or go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how a run ends."""
+
+    kind: str  # mlm or clm
+    steps: int
+    corpus: str  # hash of the training rows
+    vocabulary: str  # hash of the tokenizer
+    seed: int = 0
+    tokens: int = 1024  # per step: a small batch, since few tokens can be afforded
+    rate: float = 1e-3
+    warm_up: float = 0.03  # of all steps, then linear decay to nothing
+    decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip: float = 1.0
+
+    @property
+    def rows(self) -> int:
+        """Rows per step."""
+        return self.tokens // language.CONTEXT[self.kind]
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step: up in a straight line, then down in another."""
+        up = max(1, self.warm_up * self.steps)
+        return self.rate * min((step + 1) / up, (self.steps - step) / self.steps)
+
+
+def run(
+    kind: str,
+    out: Path,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    corpus: Path | None = None,
+    resume: bool = False,
+) -> dict[str, Score]:
+    """Pre-train one model into the folder `out` and return its held-out figures.
+
+    The budget is either `minutes`, which becomes a number of steps by timing a few, or
+    `steps`; with `resume` it is that of the interrupted run. `corpus` is a text file
+    with one document per line, else the unlabelled film reviews. Raises PretrainError,
+    or `corpora.CorpusError` for an unusable file.
+    """
+    unfinished = (out / STATE).is_file()
+    if resume and not unfinished:
+        raise PretrainError(
+            f"There is no interrupted run in {out}: start one without --resume."
+        )
+    if unfinished and not resume:
+        raise PretrainError(
+            f"There is an interrupted run in {out}: go on with --resume, or delete the "
+            "folder to start anew."
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return _run(kind, out, corpus, minutes, steps, resume)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        again = "the last checkpoint is whole, so go on with --resume"
+        if not (out / STATE).is_file():
+            again = "nothing was trained yet, so start again"
+        raise PretrainError(f"The disk is full: free some space; {again}.") from error
+
+
+def _run(kind, out, corpus, minutes, steps, resume) -> dict[str, Score]:
+    texts = corpora.documents(corpus) if corpus else corpora.unlabelled()
+    tokenizer = _tokenizer(kind, out, texts["train"]["text"], resume)
+    data = {
+        name: pieces.pack(part["text"], tokenizer, language.CONTEXT[kind])
+        for name, part in texts.items()
+    }
+    recipe = Recipe(
+        kind,
+        steps or 0,
+        corpus=_digest(data["train"].numpy().tobytes()),
+        vocabulary=sha256(out / "tokenizer.json"),
+    )
+    _check_length(recipe, texts, data)
+    model, optimizer = _newborn(recipe, tokenizer)
+    if resume:
+        recipe, first, spent = _restore(out, recipe, model, optimizer)
+    else:
+        first, spent = 0, 0.0
+        if steps is None:
+            recipe = _within(minutes, recipe, tokenizer, data["train"])
+            model, optimizer = _newborn(recipe, tokenizer)
+        (out / LOG).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+        _save(out, recipe, model, optimizer, 0, 0.0)
+    _train(recipe, model, optimizer, tokenizer, data, out, first, spent)
+    figures = held_out.figures(kind, model, tokenizer, texts, data)
+    _save_model(out, model)
+    _save_results(out, recipe, corpus, figures, texts, data)
+    cards.write(out)
+    (out / STATE).unlink()
+    return figures
+
+
+def _check_length(recipe: Recipe, texts, data) -> None:
+    """Make sure that there is one batch to train on and two texts to test on."""
+    fewest = min(len(texts[part]) for part in ("validation", "test"))
+    rows = {name: len(part) for name, part in data.items()}
+    if rows["train"] < recipe.rows or fewest < 2 or min(rows.values()) < 2:
+        raise PretrainError(
+            f"The corpus is too short: after filtering, {len(texts['train'])} "
+            f"documents are left to train on ({rows['train']} rows of "
+            f"{language.CONTEXT[recipe.kind]} word pieces) and {fewest} to test on, "
+            f"but training needs {recipe.rows} rows and testing 2 documents that fill "
+            "2 rows. Give it more text."
+        )
+
+
+def _tokenizer(kind, out, texts, resume):
+    """Train a tokenizer, or take the one of the interrupted run."""
+    if not resume:
+        train = {"mlm": pieces.wordpiece, "clm": pieces.byte_pairs}[kind]
+        train(texts).save_pretrained(out)
+    try:
+        return AutoTokenizer.from_pretrained(out)
+    except Exception as error:  # whatever a damaged file makes the library raise
+        raise PretrainError(
+            f"The tokenizer in {out} cannot be read: delete the folder and start anew."
+        ) from error
+
+
+def _newborn(recipe: Recipe, tokenizer):
+    """Return model and optimizer before the first step, equal for equal recipes."""
+    torch.manual_seed(recipe.seed)
+    model = language.build(recipe.kind, tokenizer).train()
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim < 2]  # biases and norms
+    groups = [
+        {"params": matrices, "weight_decay": recipe.decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return model, torch.optim.AdamW(groups, betas=recipe.betas, fused=True)
+
+
+def _step(recipe, model, optimizer, tokenizer, rows, number: int) -> float:
+    """Take one step of training; its number decides rows, masks and rate."""
+    epoch, within = divmod(number, len(rows) // recipe.rows)
+    dice = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    chosen = torch.randperm(len(rows), generator=dice)
+    chosen = chosen[within * recipe.rows : (within + 1) * recipe.rows]
+    seed = recipe.seed * 1_000_003 + number
+    loss = language.loss(recipe.kind, model, tokenizer, rows[chosen], seed)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.rate_at(number)
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.item()
+
+
+def _within(minutes: float, recipe: Recipe, tokenizer, rows) -> Recipe:
+    """Turn a budget in minutes into steps, by timing steps that are thrown away."""
+    trial = replace(recipe, steps=WARM_UP_STEPS + TIMED_STEPS)
+    model, optimizer = _newborn(trial, tokenizer)
+    for number in range(trial.steps):
+        if number == WARM_UP_STEPS:
+            begin = time.perf_counter()
+        _step(trial, model, optimizer, tokenizer, rows, number)
+    seconds = (time.perf_counter() - begin) / TIMED_STEPS
+    steps = int(minutes * 60 * OVERHEAD / seconds)
+    if steps < 1:
+        raise PretrainError(
+            f"{minutes:g} minutes are too short for one step, which takes "
+            f"{seconds:.2f} seconds here: give more --minutes."
+        )
+    return replace(recipe, steps=steps)
+
+
+def _train(recipe, model, optimizer, tokenizer, data, out, first, spent) -> None:
+    """Take the steps from `first` on; log, evaluate and save on the way."""
+    every = max(1, recipe.steps // LOG_ROWS)
+    begin = saved = time.monotonic()
+    losses = []
+    with (
+        (out / LOG).open("a", encoding="utf-8", newline="") as log,
+        tqdm(total=recipe.steps, initial=first, unit="step", mininterval=1) as bar,
+    ):
+        for number in range(first, recipe.steps):
+            losses.append(
+                _step(recipe, model, optimizer, tokenizer, data["train"], number)
+            )
+            bar.update()
+            done = number + 1
+            if done % every and done != recipe.steps:
+                continue
+            seconds = spent + time.monotonic() - begin
+            tokens = done * recipe.tokens
+            speed = tokens / seconds
+            mean = sum(losses) / len(losses)
+            losses.clear()
+            bar.set_postfix_str(f"loss {mean:.3f}, {speed:.0f} tokens/s")
+            loss = ""
+            if done % (every * HELD_OUT_EVERY) == 0 or done == recipe.steps:
+                rows = data["validation"]
+                rows = rows[: HELD_OUT_WHILE_TRAINING // rows.shape[1]]
+                loss = f"{_held_out_loss(recipe.kind, model, tokenizer, rows):.5f}"
+            row = (done, tokens, round(seconds, 1), recipe.rate_at(number))
+            csv.writer(log).writerow([*row, f"{mean:.5f}", loss])
+            log.flush()
+            if time.monotonic() - saved > SAVE_SECONDS or done == recipe.steps:
+                _save(out, recipe, model, optimizer, done, seconds)
+                saved = time.monotonic()
+
+
+def _held_out_loss(kind: str, model, tokenizer, rows) -> float:
+    model.eval()
+    if kind == "mlm":
+        loss = language.masked_scores(model, tokenizer, rows)[0].mean()
+    else:
+        loss = language.next_token_losses(model, rows.flatten()).mean()
+    model.train()
+    return loss.item()
+
+
+def _save(out: Path, recipe, model, optimizer, step: int, seconds: float) -> None:
+    """Write the state after so many steps and seconds."""
+    about = {"recipe": asdict(recipe), "step": step, "seconds": round(seconds, 1)}
+    state.save(out / STATE, about, model, optimizer)
+
+
+def _restore(out: Path, wanted: Recipe, model, optimizer):
+    """Fill model and optimizer from the state: (recipe, next step, seconds spent)."""
+    about = state.about(out / STATE)
+    stored = about["recipe"]
+    for name, value in asdict(wanted).items():
+        is_it = stored.get(name)
+        if name != "steps" and is_it != (list(value) if name == "betas" else value):
+            raise PretrainError(
+                f"The checkpoint in {out} is of another run: its {name} is {is_it}, "
+                f"not {value}. Give the options it was started with, or another --out."
+            )
+    state.restore(out / STATE, model, optimizer)
+    head, *lines = (out / LOG).read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if int(line.split(",")[0]) <= about["step"]]
+    state.replace(out / LOG, ("\n".join([head, *kept]) + "\n").encode())
+    return replace(wanted, steps=stored["steps"]), about["step"], about["seconds"]
+
+
+def _save_model(out: Path, model) -> None:
+    """Save the weights in half precision, with their configuration."""
+    model.config.dtype = torch.float16
+    model.config.save_pretrained(out)
+    names = dict(model.named_parameters())  # tied weights once
+    halves = {name: p.detach().half().contiguous() for name, p in names.items()}
+    state.replace(out / "model.safetensors", save(halves, {"format": "pt"}))
+
+
+def _save_results(out: Path, recipe, corpus, figures, texts, data) -> None:
+    """Write the recipe, the amount of data and the held-out figures as JSON."""
+    results = {
+        "source": corpus.name if corpus else cards.REVIEWS,
+        "recipe": asdict(recipe),
+        "documents": {name: len(part) for name, part in texts.items()},
+        "tokens": {name: part.numel() for name, part in data.items()},
+        "held_out": {n: {"value": f.value} | f.about for n, f in figures.items()},
+        "cores": torch.get_num_threads(),
+        "date": date.today().isoformat(),
+        "versions": {name: version(name) for name in ("torch", "transformers")},
+    }
+    state.replace(out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+
+
+def publish(kind: str, out: Path) -> Path:
+    """Copy a finished run to where the course keeps its checkpoints; return that."""
+    target = PUBLISHED / NAMES[kind]
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(out.iterdir()):
+        shutil.copyfile(file, target / file.name)
+    return target
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
