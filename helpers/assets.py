@@ -79,11 +79,16 @@ def fetch(name: str, quiet: bool = False) -> Path:
     home = _home(asset)
     if verify(name) == "verified":
         return home
-    if home is None or "package" in asset.sources[0]:
-        package = asset.sources[0]["package"]
+    place = asset.sources[0]
+    if "checkout" in place:
         raise AssetError(
-            f"'{name}' comes with the package {package}, which is absent or altered "
-            "here: run `python -m helpers doctor`."
+            f"'{name}' comes with the course, but in {place['checkout']} it is absent "
+            "or altered: get that folder anew, for instance with `git checkout`."
+        )
+    if "package" in place:
+        raise AssetError(
+            f"'{name}' comes with the package {place['package']}, which is absent or "
+            "altered here: run `python -m helpers doctor`."
         )
     from filelock import FileLock, Timeout
 
@@ -172,8 +177,10 @@ def _refuse_offline(files: Path, work: Path) -> None:
 
 
 def _home(asset: Asset) -> Path | None:
-    """Return where the files live: the cache, or an installed package (or None)."""
+    """Return where the files live: cache, checkout or installed package (or None)."""
     source = asset.sources[0]
+    if "checkout" in source:
+        return ROOT / source["checkout"]
     if "package" not in source:
         return CACHE / asset.name
     spec = importlib.util.find_spec(source["package"])

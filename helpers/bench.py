@@ -5,12 +5,14 @@ import time
 import torch
 
 
-def matrix_rate(size: int = 2048, repeats: int = 10) -> float:
-    """Return the best rate of a float32 matrix product, in 10^9 operations per second.
+def matrix_rate(
+    size: int = 2048, repeats: int = 10, dtype: torch.dtype = torch.float32
+) -> float:
+    """Return the best rate of a matrix product, in 10^9 operations per second.
 
     A product of two [size, size] matrices takes 2 * size^3 operations.
     """
-    a, b = torch.randn(size, size), torch.randn(size, size)
+    a, b = torch.randn(2, size, size, dtype=dtype)
     best = float("inf")
     for _ in range(repeats):
         begin = time.perf_counter()

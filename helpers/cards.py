@@ -43,12 +43,13 @@ shares 13 words in a row with a text that is tested on. Another
 {documents[test]:,} to test, once, at the end.
 
 **Recipe.** Seed {recipe[seed]}; {recipe[steps]:,} steps of {recipe[tokens]:,} pieces in
-rows of {context}; AdamW, rate {recipe[rate]:g} after a warm-up over
-{recipe[warm_up]:.0%} of the steps, then down in a straight line to nothing; betas
-{recipe[betas][0]:g} and {recipe[betas][1]:g}; weight decay {recipe[decay]:g} on
-matrices; gradients clipped at {recipe[clip]:g}; no dropout. {cores} cores,
-{hours:.1f} hours, torch {versions[torch]}, transformers {versions[transformers]},
-{date}.
+rows of {context}; Muon for the matrices of the layers (Jordan et al. 2024), AdamW for
+the rest; rate {recipe[rate]:g} after a warm-up over {recipe[warm_up]:.0%} of the steps,
+then down in a straight line to nothing; AdamW's betas {recipe[betas][0]:g} and
+{recipe[betas][1]:g}; weight decay {recipe[decay]:g}, not on vectors; gradients clipped
+at {recipe[clip]:g}; no dropout; {recipe[precision]} matrix products, float32 weights.
+{cores} cores, {hours:.1f} hours, torch {versions[torch]}, transformers
+{versions[transformers]}, {date}.
 
 **Held-out figures** (95 % intervals over documents or rows; n pieces)
 

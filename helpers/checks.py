@@ -1,23 +1,11 @@
 """Checks of the exercises: right, not yet (with a hint that fits), or not attempted."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
-
-class Verdict(NamedTuple):
-    """The outcome of a check; a notebook shows its message."""
-
-    state: str  # "right", "wrong" or "open"
-    message: str
-
-    def __repr__(self) -> str:
-        return self.message
-
-
-OPEN = Verdict("open", "Not attempted yet.")
+from helpers.verdicts import OPEN, Verdict, choose, compare
 
 
 def causal_attention(function) -> Verdict:
@@ -37,7 +25,7 @@ def causal_attention(function) -> Verdict:
     scores = q @ k.T / math.sqrt(8)
     allowed = torch.ones(5, 5).tril()
     banned = scores.masked_fill(allowed == 0, -torch.inf)
-    return _compare(
+    return compare(
         answer,
         banned.softmax(-1) @ v,
         {
@@ -78,7 +66,7 @@ def mean_pooling(function) -> Verdict:
     kept = hidden * mask.unsqueeze(-1)
     if isinstance(answer, torch.Tensor) and torch.equal(answer, kept.mean(1)):
         return Verdict("open", "Not repaired yet.")
-    return _compare(
+    return compare(
         answer,
         kept.sum(1) / mask.sum(1, keepdim=True),
         {
@@ -93,7 +81,7 @@ def mean_pooling(function) -> Verdict:
 
 def sentiment_claim(answer) -> Verdict:
     """Chapter 1: what to ask when somebody claims 71 % on 200 reviews."""
-    return _choose(
+    return choose(
         answer,
         "b",
         {
@@ -180,7 +168,7 @@ def standardise(function) -> Verdict:
         return Verdict("open", "Not repaired yet.")
     if not np.allclose(answer[0], (train - train.mean(0)) / train.std(0)):
         return Verdict("wrong", "Not yet: the training rows have not mean 0, spread 1.")
-    return _compare(
+    return compare(
         torch.as_tensor(answer[1]),
         torch.from_numpy((unseen - train.mean(0)) / train.std(0)),
         {
@@ -196,7 +184,7 @@ def standardise(function) -> Verdict:
 
 def which_to_ship(answer) -> Verdict:
     """Chapter 2: 6 000 labels, a millisecond, a small processor."""
-    return _choose(
+    return choose(
         answer,
         "b",
         {
@@ -209,7 +197,7 @@ def which_to_ship(answer) -> Verdict:
 
 def one_point_apart(answer) -> Verdict:
     """Chapter 2: 72.4 % and 71.1 % on the same 1 000 sentences."""
-    return _choose(
+    return choose(
         answer,
         "c",
         {
@@ -227,30 +215,3 @@ def _hashed(words) -> torch.Tensor:
         torch.randn(64, generator=torch.Generator().manual_seed(s)) for s in seeds
     ]
     return torch.stack(vectors).sum(0)
-
-
-def _choose(answer, right: str, comments: dict[str, str]) -> Verdict:
-    if answer is ...:
-        return OPEN
-    if answer not in comments:
-        return Verdict("wrong", f"Choose one of {', '.join(comments)} (a string).")
-    if answer == right:
-        return Verdict("right", f"Right: {comments[answer]}")
-    return Verdict("wrong", f"Not yet. {comments[answer]}")
-
-
-def _compare(answer, right: torch.Tensor, mistakes: dict[str, torch.Tensor]) -> Verdict:
-    """Judge a tensor: right, or the hint of the mistake that it equals."""
-    if not isinstance(answer, torch.Tensor):
-        return Verdict("wrong", f"Not yet: a {type(answer).__name__} is not a tensor.")
-    if answer.shape != right.shape:
-        shape, wanted = tuple(answer.shape), tuple(right.shape)
-        return Verdict(
-            "wrong", f"Not yet: the shape is {shape}, it should be {wanted}."
-        )
-    if torch.allclose(answer, right, atol=1e-5):
-        return Verdict("right", "Right.")
-    for hint, wrong in mistakes.items():
-        if torch.allclose(answer, wrong, atol=1e-5):
-            return Verdict("wrong", f"Not yet. {hint}")
-    return Verdict("wrong", "Not yet: the shape is right, the numbers are not.")

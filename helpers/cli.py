@@ -272,9 +272,13 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _pretrain(args: argparse.Namespace) -> int:
     if args.save and args.corpus:
-        print("Only the course's own corpus is published: leave out --save.")
+        print(
+            "Only the course's own corpus is published: leave out --save.",
+            file=sys.stderr,
+        )
         return 2
     ensure(args.argv)
+    os.environ.setdefault("TQDM_DISABLE", "")  # of all commands it alone shows its bar
     _quiet()
     from helpers import corpora, pretrain, state  # noqa: PLC0415 - as in `_run`
 
@@ -288,11 +292,13 @@ def _pretrain(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
-            "\nStopped; the same command with --resume, without --minutes or --steps, "
-            f"goes on from the last checkpoint in {out}.",
-            file=sys.stderr,
-        )
+        again = "nothing was trained yet, so the same command starts again"
+        if (out / pretrain.STATE).is_file():
+            again = (
+                "the same command with --resume, without --minutes or --steps, goes on "
+                f"from the last checkpoint in {out}"
+            )
+        print(f"\nStopped; {again}.", file=sys.stderr)
         return 130
     for name, figure in figures.items():
         print(f"{name}: {figure} (n={figure.n})")

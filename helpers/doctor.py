@@ -142,6 +142,9 @@ def _assets() -> Iterator[Finding]:
         state = assets.verify(name)
         if state == "verified":
             yield Finding("Asset", f"{name}: verified")
+        elif "checkout" in asset.sources[0]:
+            text = f"{name}: {state}; get {asset.sources[0]['checkout']} anew"
+            yield Finding("Asset", text, "note")
         elif "package" in asset.sources[0]:
             text = f"{name}: {state}; comes with package {asset.sources[0]['package']}"
             yield Finding("Asset", text, "note")

@@ -105,8 +105,8 @@ def load(kind: str, name: str):
         raise
     except Exception as error:  # of safetensors, json, transformers: no common kin
         raise CheckpointError(
-            f"{name} cannot be read ({_first_line(error)}): it is damaged or cut "
-            "short, so fetch or make it again."
+            f"{name} cannot be read ({_first_line(error)}): it is missing, damaged or "
+            "cut short, so fetch or make it again."
         ) from error
     if report["missing_keys"]:
         raise CheckpointError(
@@ -138,7 +138,7 @@ def masked_logits(model, ids: torch.Tensor, labels: torch.Tensor):
     """
     hidden = model.bert(input_ids=ids).last_hidden_state  # [rows, tokens, width]
     guessed = labels != -100
-    return model.cls(hidden[guessed]), labels[guessed]
+    return model.cls(hidden[guessed]).float(), labels[guessed]
 
 
 def loss(kind: str, model, tokenizer, rows: torch.Tensor, seed: int) -> torch.Tensor:
@@ -184,7 +184,7 @@ def next_token_losses(model, tokens: torch.Tensor) -> torch.Tensor:
             ).view(len(some), -1)
         )
     losses = torch.cat(losses)
-    scored = torch.cat([losses[0], losses[1:, step - 1 :].flatten()])
+    scored = torch.cat([losses[0], losses[1:, context - step - 1 :].flatten()])
     return scored[: len(tokens) - 1]
 
 

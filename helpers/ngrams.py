@@ -8,7 +8,8 @@ class Trigram:
 
     The relative frequencies of the token after two, one and no preceding tokens and the
     uniform distribution are mixed. The four weights depend on how often the two tokens
-    were seen; they are fitted on held-in tokens by expectation maximisation.
+    were seen; they are fitted on held-in tokens by expectation maximisation. Where the
+    preceding tokens were never seen, the frequencies after fewer of them stand in.
     """
 
     ROUNDS = 50  # of expectation maximisation; the fifth digit stands still by then
@@ -18,7 +19,9 @@ class Trigram:
         self.vocabulary = vocabulary
         tokens = np.asarray(tokens, dtype=np.int64)
         self.singles = np.bincount(tokens, minlength=vocabulary)
+        self.followed = np.bincount(tokens[:-1], minlength=vocabulary)
         self.pairs = np.unique(self._pairs(tokens), return_counts=True)
+        self.contexts = np.unique(self._pairs(tokens)[:-1], return_counts=True)
         self.triples = np.unique(self._triples(tokens), return_counts=True)
         mixed, seen = self._parts(held_in)
         everywhere = _fit(mixed, np.full(4, 0.25), self.ROUNDS)
@@ -36,13 +39,13 @@ class Trigram:
         """Return the four probabilities [4, n - 2] and the group of each context."""
         tokens = np.asarray(tokens, dtype=np.int64)
         here, before = tokens[2:], tokens[1:-1]
-        context = _look_up(self.pairs, self._pairs(tokens)[:-1])
+        context = _look_up(self.contexts, self._pairs(tokens)[:-1])
         uniform = np.full(len(here), 1 / self.vocabulary)
         one = self.singles[here] / self.singles.sum()
         two = _look_up(self.pairs, self._pairs(tokens)[1:])
         three = _look_up(self.triples, self._triples(tokens))
-        two = two / np.maximum(self.singles[before], 1)
-        three = three / np.maximum(context, 1)
+        two = _share(two, self.followed[before], one)
+        three = _share(three, context, two)
         groups = np.log2(context + 1).astype(int)
         return np.stack([uniform, one, two, three]), groups
 
@@ -59,6 +62,11 @@ def _fit(mixed, weights, rounds):
         share = mixed * weights[:, None]
         weights = (share / share.sum(0)).mean(1)
     return weights
+
+
+def _share(part, whole, instead):
+    """Return part / whole, or what stands in where there is nothing to divide by."""
+    return np.where(whole > 0, part / np.maximum(whole, 1), instead)
 
 
 def _look_up(table, keys):

@@ -24,14 +24,13 @@ def wordpiece(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
 
     Source: Schuster and Nakajima 2012; Wu et al. 2016; Devlin et al. 2019.
     """
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    texts = list(texts)  # read twice
+    letters = _word_pieces(texts, 0, MASKED_SPECIALS)
+    inside = sorted(piece for piece in letters if piece.startswith("##"))
+    vocabulary = _word_pieces(texts, size, MASKED_SPECIALS + inside)
+    tokenizer = _uncased(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.add_special_tokens(MASKED_SPECIALS)
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=MASKED_SPECIALS, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -41,6 +40,27 @@ def wordpiece(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, **dict(zip(names, MASKED_SPECIALS, strict=True))
     )
+
+
+def _word_pieces(texts, size: int, first: list[str]) -> dict[str, int]:
+    """Return the numbers of the word pieces of texts, those in `first` first.
+
+    The trainer numbers the letters inside words by chance and breaks ties by number, so
+    only with these letters in `first` do equal texts make equal pieces.
+    """
+    tokenizer = _uncased(models.WordPiece(unk_token="[UNK]"))
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=first, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer.get_vocab()
+
+
+def _uncased(model) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
 
 
 def byte_pairs(texts, size: int = SIZE) -> PreTrainedTokenizerFast:

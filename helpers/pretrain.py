@@ -7,6 +7,8 @@ run that was killed goes on from its last checkpoint to the very same weights.
 import csv
 import hashlib
 import json
+import os
+import re
 import shutil
 import time
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +21,7 @@ from safetensors.torch import save
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from helpers import cards, corpora, held_out, language, pieces, state
+from helpers import bench, cards, corpora, held_out, language, pieces, state
 from helpers.metrics import Score
 from helpers.sources import DISK_FULL, sha256
 
@@ -30,6 +32,8 @@ LOG_ROWS, HELD_OUT_EVERY = 200, 10  # rows in a log; every tenth has a held-out 
 HELD_OUT_WHILE_TRAINING = 32_768  # tokens of the validation split
 WARM_UP_STEPS, TIMED_STEPS = 3, 12  # before a budget in minutes becomes steps
 OVERHEAD = 0.95  # the rest of the time evaluates and saves
+CHOSEN_AT_START = ("steps", "precision")  # by measuring; the state remembers them
+WORTH_IT = 1.5  # times as fast must bfloat16 be, or float32 is kept
 STATE, LOG = "state.safetensors", "log.csv"
 COLUMNS = ("step", "tokens", "seconds", "rate", "loss", "held_out_loss")
 
@@ -44,15 +48,16 @@ class Recipe:
 
     kind: str  # mlm or clm
     steps: int
-    corpus: str  # hash of the training rows
     vocabulary: str  # hash of the tokenizer
+    corpus: str  # hash of the training rows, which also depend on the tokenizer
     seed: int = 0
     tokens: int = 1024  # per step: a small batch, since few tokens can be afforded
-    rate: float = 1e-3
+    rate: float = 2e-3
     warm_up: float = 0.03  # of all steps, then linear decay to nothing
     decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float = 1.0
+    precision: str = "float32"  # of the matrix products: float32 or bfloat16
 
     @property
     def rows(self) -> int:
@@ -91,6 +96,11 @@ def run(
             f"There is an interrupted run in {out}: go on with --resume, or delete the "
             "folder to start anew."
         )
+    if not unfinished and (out / "model.safetensors").is_file():
+        raise PretrainError(
+            f"There is a finished run in {out}: name another --out, or delete the "
+            "folder to start anew."
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         return _run(kind, out, corpus, minutes, steps, resume)
@@ -115,19 +125,20 @@ def _run(kind, out, corpus, minutes, steps, resume) -> dict[str, Score]:
         steps or 0,
         corpus=_digest(data["train"].numpy().tobytes()),
         vocabulary=sha256(out / "tokenizer.json"),
+        precision=_precision(),
     )
     _check_length(recipe, texts, data)
-    model, optimizer = _newborn(recipe, tokenizer)
+    model, optimizers = _newborn(recipe, tokenizer)
     if resume:
-        recipe, first, spent = _restore(out, recipe, model, optimizer)
+        recipe, first, spent = _restore(out, recipe, model, optimizers)
     else:
         first, spent = 0, 0.0
         if steps is None:
             recipe = _within(minutes, recipe, tokenizer, data["train"])
-            model, optimizer = _newborn(recipe, tokenizer)
+            model, optimizers = _newborn(recipe, tokenizer)
         (out / LOG).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
-        _save(out, recipe, model, optimizer, 0, 0.0)
-    _train(recipe, model, optimizer, tokenizer, data, out, first, spent)
+        _save(out, recipe, model, optimizers, 0, 0.0)
+    _train(recipe, model, optimizers, tokenizer, data, out, first, spent)
     figures = held_out.figures(kind, model, tokenizer, texts, data)
     _save_model(out, model)
     _save_results(out, recipe, corpus, figures, texts, data)
@@ -154,7 +165,14 @@ def _tokenizer(kind, out, texts, resume):
     """Train a tokenizer, or take the one of the interrupted run."""
     if not resume:
         train = {"mlm": pieces.wordpiece, "clm": pieces.byte_pairs}[kind]
-        train(texts).save_pretrained(out)
+        trained = train(texts)
+        try:
+            trained.save_pretrained(out)
+        except Exception as error:  # the library raises no OSError, only its number
+            if number := re.search(r"os error (\d+)", str(error)):
+                code = int(number[1])
+                raise OSError(code, os.strerror(code), str(out)) from error
+            raise
     try:
         return AutoTokenizer.from_pretrained(out)
     except Exception as error:  # whatever a damaged file makes the library raise
@@ -163,44 +181,61 @@ def _tokenizer(kind, out, texts, resume):
         ) from error
 
 
+def _precision() -> str:
+    """Measure whether this processor multiplies bfloat16 much faster than float32."""
+    half = bench.matrix_rate(1024, dtype=torch.bfloat16)
+    return "bfloat16" if half > WORTH_IT * bench.matrix_rate(1024) else "float32"
+
+
 def _newborn(recipe: Recipe, tokenizer):
-    """Return model and optimizer before the first step, equal for equal recipes."""
+    """Return model and optimizers before the first step, equal for equal recipes.
+
+    The layers' matrices get Muon (Jordan et al. 2024), which learns more from a token
+    than AdamW does; its steps are scaled to AdamW's size, so one rate serves both.
+    """
     torch.manual_seed(recipe.seed)
     model = language.build(recipe.kind, tokenizer).train()
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim < 2]  # biases and norms
+    tables = {m.weight for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+    vectors = {p for p in model.parameters() if p.ndim < 2}  # biases and norms
+    matrices = [p for p in model.parameters() if p not in tables | vectors]
     groups = [
-        {"params": matrices, "weight_decay": recipe.decay},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": [p for p in model.parameters() if p in tables]},
+        {"params": [p for p in model.parameters() if p in vectors], "weight_decay": 0},
     ]
-    return model, torch.optim.AdamW(groups, betas=recipe.betas, fused=True)
+    shared = {"lr": recipe.rate, "weight_decay": recipe.decay}
+    muon = torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw", **shared)
+    adam = torch.optim.AdamW(groups, betas=recipe.betas, fused=True, **shared)
+    return model, [muon, adam]
 
 
-def _step(recipe, model, optimizer, tokenizer, rows, number: int) -> float:
+def _step(recipe, model, optimizers, tokenizer, rows, number: int) -> float:
     """Take one step of training; its number decides rows, masks and rate."""
     epoch, within = divmod(number, len(rows) // recipe.rows)
     dice = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
     chosen = torch.randperm(len(rows), generator=dice)
     chosen = chosen[within * recipe.rows : (within + 1) * recipe.rows]
     seed = recipe.seed * 1_000_003 + number
-    loss = language.loss(recipe.kind, model, tokenizer, rows[chosen], seed)
+    half = recipe.precision == "bfloat16"
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        loss = language.loss(recipe.kind, model, tokenizer, rows[chosen], seed)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-    for group in optimizer.param_groups:
-        group["lr"] = recipe.rate_at(number)
-    optimizer.step()
-    optimizer.zero_grad()
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate_at(number)
+        optimizer.step()
+        optimizer.zero_grad()
     return loss.item()
 
 
 def _within(minutes: float, recipe: Recipe, tokenizer, rows) -> Recipe:
     """Turn a budget in minutes into steps, by timing steps that are thrown away."""
     trial = replace(recipe, steps=WARM_UP_STEPS + TIMED_STEPS)
-    model, optimizer = _newborn(trial, tokenizer)
+    model, optimizers = _newborn(trial, tokenizer)
     for number in range(trial.steps):
         if number == WARM_UP_STEPS:
             begin = time.perf_counter()
-        _step(trial, model, optimizer, tokenizer, rows, number)
+        _step(trial, model, optimizers, tokenizer, rows, number)
     seconds = (time.perf_counter() - begin) / TIMED_STEPS
     steps = int(minutes * 60 * OVERHEAD / seconds)
     if steps < 1:
@@ -211,7 +246,7 @@ def _within(minutes: float, recipe: Recipe, tokenizer, rows) -> Recipe:
     return replace(recipe, steps=steps)
 
 
-def _train(recipe, model, optimizer, tokenizer, data, out, first, spent) -> None:
+def _train(recipe, model, optimizers, tokenizer, data, out, first, spent) -> None:
     """Take the steps from `first` on; log, evaluate and save on the way."""
     every = max(1, recipe.steps // LOG_ROWS)
     begin = saved = time.monotonic()
@@ -222,7 +257,7 @@ def _train(recipe, model, optimizer, tokenizer, data, out, first, spent) -> None
     ):
         for number in range(first, recipe.steps):
             losses.append(
-                _step(recipe, model, optimizer, tokenizer, data["train"], number)
+                _step(recipe, model, optimizers, tokenizer, data["train"], number)
             )
             bar.update()
             done = number + 1
@@ -240,10 +275,10 @@ def _train(recipe, model, optimizer, tokenizer, data, out, first, spent) -> None
                 rows = rows[: HELD_OUT_WHILE_TRAINING // rows.shape[1]]
                 loss = f"{_held_out_loss(recipe.kind, model, tokenizer, rows):.5f}"
             row = (done, tokens, round(seconds, 1), recipe.rate_at(number))
-            csv.writer(log).writerow([*row, f"{mean:.5f}", loss])
+            csv.writer(log, lineterminator="\n").writerow([*row, f"{mean:.5f}", loss])
             log.flush()
             if time.monotonic() - saved > SAVE_SECONDS or done == recipe.steps:
-                _save(out, recipe, model, optimizer, done, seconds)
+                _save(out, recipe, model, optimizers, done, seconds)
                 saved = time.monotonic()
 
 
@@ -257,34 +292,47 @@ def _held_out_loss(kind: str, model, tokenizer, rows) -> float:
     return loss.item()
 
 
-def _save(out: Path, recipe, model, optimizer, step: int, seconds: float) -> None:
+def _save(out: Path, recipe, model, optimizers, step: int, seconds: float) -> None:
     """Write the state after so many steps and seconds."""
     about = {"recipe": asdict(recipe), "step": step, "seconds": round(seconds, 1)}
-    state.save(out / STATE, about, model, optimizer)
+    state.save(out / STATE, about, model, optimizers)
 
 
-def _restore(out: Path, wanted: Recipe, model, optimizer):
-    """Fill model and optimizer from the state: (recipe, next step, seconds spent)."""
+def _restore(out: Path, wanted: Recipe, model, optimizers):
+    """Fill model and optimizers from the state: (recipe, next step, seconds spent)."""
     about = state.about(out / STATE)
     stored = about["recipe"]
-    for name, value in asdict(wanted).items():
+    for name, value in json.loads(json.dumps(asdict(wanted))).items():
         is_it = stored.get(name)
-        if name != "steps" and is_it != (list(value) if name == "betas" else value):
+        if name not in CHOSEN_AT_START and is_it != value:
             raise PretrainError(
                 f"The checkpoint in {out} is of another run: its {name} is {is_it}, "
                 f"not {value}. Give the options it was started with, or another --out."
             )
-    state.restore(out / STATE, model, optimizer)
-    head, *lines = (out / LOG).read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if int(line.split(",")[0]) <= about["step"]]
-    state.replace(out / LOG, ("\n".join([head, *kept]) + "\n").encode())
-    return replace(wanted, steps=stored["steps"]), about["step"], about["seconds"]
+    state.restore(out / STATE, model, optimizers)
+    state.replace(out / LOG, _log_until(about["step"], out / LOG).encode())
+    chosen = {name: stored[name] for name in CHOSEN_AT_START}
+    return replace(wanted, **chosen), about["step"], about["seconds"]
+
+
+def _log_until(step: int, path: Path) -> str:
+    """Return the log up to a step, without a last line that was cut short."""
+    try:
+        whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
+        head, *lines = whole.splitlines()
+        kept = [line for line in lines if int(line.split(",")[0]) <= step]
+    except (FileNotFoundError, ValueError) as error:
+        raise PretrainError(
+            f"The log {path} is missing or damaged: put it back, or delete the folder "
+            "to start anew."
+        ) from error
+    return "\n".join([head, *kept]) + "\n"
 
 
 def _save_model(out: Path, model) -> None:
     """Save the weights in half precision, with their configuration."""
     model.config.dtype = torch.float16
-    model.config.save_pretrained(out)
+    state.replace(out / "config.json", model.config.to_json_string().encode())
     names = dict(model.named_parameters())  # tied weights once
     halves = {name: p.detach().half().contiguous() for name, p in names.items()}
     state.replace(out / "model.safetensors", save(halves, {"format": "pt"}))

@@ -4,23 +4,21 @@ import json
 import os
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
-
-MOMENTS = ("exp_avg", "exp_avg_sq")  # what AdamW remembers of each parameter
 
 
 class StateError(RuntimeError):
     """A training cannot go on from a file; the message says why and what to do."""
 
 
-def save(path: Path, about: dict, model, optimizer) -> None:
-    """Write weights, what AdamW remembers, and `about`: plain values, with a `step`."""
+def save(path: Path, about: dict, model, optimizers: list) -> None:
+    """Write weights, what the optimizers remember, and `about`: plain values."""
     tensors = {f"model.{k}": p.detach() for k, p in model.named_parameters()}
-    for name, parameter in model.named_parameters():
-        for moment in MOMENTS if about["step"] else ():
-            tensors[f"{moment}.{name}"] = optimizer.state[parameter][moment]
+    for optimizer in optimizers:
+        for name, parameter in model.named_parameters():
+            for what, value in optimizer.state.get(parameter, {}).items():
+                tensors[f"{what}.{name}"] = value
     replace(path, to_bytes(tensors, {"about": json.dumps(about)}))
 
 
@@ -36,22 +34,25 @@ def about(path: Path) -> dict:
         ) from error
 
 
-def restore(path: Path, model, optimizer) -> None:
-    """Fill a model and its AdamW. Raises StateError when they are of another shape."""
-    step = torch.tensor(float(about(path)["step"]))
+def restore(path: Path, model, optimizers: list) -> None:
+    """Fill a model and its optimizers. Raises StateError when the shapes differ."""
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    owner = {p: o for o in optimizers for g in o.param_groups for p in g["params"]}
     for name, parameter in model.named_parameters():
-        weights = tensors.get(f"model.{name}")
+        weights = tensors.pop(f"model.{name}", None)
         if weights is None or weights.shape != parameter.shape:
             raise StateError(
                 f"The checkpoint {path} is of another architecture ({name} does not "
                 "fit): delete its folder and start anew."
             )
         parameter.data.copy_(weights)
-        if step:
-            moments = {m: tensors[f"{m}.{name}"] for m in MOMENTS}
-            optimizer.state[parameter] = moments | {"step": step.clone()}
+        remembered = {
+            key.removesuffix(f".{name}"): value
+            for key, value in tensors.items()
+            if key.endswith(f".{name}") and "." not in key.removesuffix(f".{name}")
+        }
+        owner[parameter].state[parameter] = remembered
 
 
 def replace(path: Path, content: bytes) -> None:
