@@ -1,7 +1,10 @@
 """Settings and fixtures that the tests share."""
 
 import os
+import random
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,60 @@ ROOT = Path(__file__).resolve().parents[1]
 def root() -> Path:
     """The folder of the course."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def documents() -> list[str]:
+    """240 texts of made-up words in which one of four words follows each word."""
+    dice = random.Random(0)
+    syllables = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
+    words = sorted({"".join(dice.choices(syllables, k=3)) for _ in range(200)})
+    after = {word: dice.sample(words, 4) for word in words}
+    texts = []
+    for number in range(240):
+        text = [words[number % len(words)]]
+        while len(text) < 60:
+            text.append(dice.choice(after[text[-1]]))
+        texts.append(" ".join(text) + ".")
+    return texts
+
+
+@pytest.fixture(scope="session")
+def corpus(documents, tmp_path_factory) -> Path:
+    """A file with one of the documents per line."""
+    path = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    path.write_text("\n".join(documents), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def one_thread():
+    """Compute with one thread, which is faster for small models on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return a function that mounts a folder which holds so many bytes at most."""
+    mounted = []
+
+    def mount(size: int) -> Path:
+        folder = tmp_path / "disk"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if not shutil.which("mount") or subprocess.run(command).returncode:
+            pytest.skip("no small disk can be mounted here")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture

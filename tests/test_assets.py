@@ -486,6 +486,18 @@ def test_an_asset_inside_an_absent_package_points_to_the_doctor(toy):
         assets.fetch("toy")
 
 
+def test_an_asset_of_the_checkout_is_verified_where_it_lies(toy, monkeypatch):
+    monkeypatch.setattr(assets, "ROOT", toy.folder)
+    lay_out(toy.folder / "data")
+    source = {"checkout": "data/toy", "bytes": 0}
+    table = assets.catalogue()
+    table["toy"] = assets.Asset(name="toy", **toy.entry | {"sources": [source]})
+    assert assets.fetch("toy") == toy.folder / "data" / "toy"
+    (toy.folder / "data" / "toy" / "a.txt").write_bytes(b"altered")
+    with pytest.raises(assets.AssetError, match="comes with the course, .*data/toy"):
+        assets.fetch("toy")
+
+
 def test_an_asset_inside_a_package_is_verified_where_it_lies(toy, monkeypatch):
     package = toy.folder / "site" / "carrier"
     lay_out(package)
@@ -607,6 +619,9 @@ def test_what_a_killed_process_left_is_removed_by_the_next_fetch(toy, slow_index
     assert leftovers(toy.cache) == []
 
 
+ORIGINS = {"wheel", "package", "checkout", "hub"}
+
+
 @pytest.mark.parametrize("name", REAL)
 def test_the_catalogue_entry_is_complete(name):
     asset = assets.lookup(name)
@@ -618,12 +633,12 @@ def test_the_catalogue_entry_is_complete(name):
     for digest in asset.files.values():
         assert re.fullmatch("[0-9a-f]{64}", digest)
     for source in asset.sources:
-        assert len({"wheel", "package", "hub"} & set(source)) == 1
+        assert len(ORIGINS & set(source)) == 1
         if "wheel" in source:
             assert re.fullmatch("[0-9a-f]{64}", source["sha256"])
             assert re.fullmatch(r"[a-z0-9-]+==[0-9.]+", source["wheel"])
             assert len({"folder", "archive", "onnx"} & set(source)) == 1
-        assert source["bytes"] > 0 or "package" in source
+        assert source["bytes"] > 0 or {"package", "checkout"} & set(source)
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -638,7 +653,7 @@ def test_every_asset_has_a_card(name):
     for topic in ("Origin", "Licence", "Citation", "Size", "flaws", "Use it for"):
         assert f"{topic}" in cards[name], f"the card of {name} lacks {topic}"
     for source in assets.lookup(name).sources:
-        origin = source.get("wheel") or source.get("package") or source["hub"]
+        (origin,) = (source[k] for k in source if k in ORIGINS)
         assert origin.split("==")[0] in cards[name]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import checks
+from helpers import checks, checks_language
 
 
 def causal(q, k, v, scale=True, ban="before", side="later", axis=-1):
@@ -51,6 +51,24 @@ def scaled(rows, by):
     return (rows - by.mean(0)) / by.std(0)
 
 
+def check(name):
+    """Return a check by its name, in whichever module it is."""
+    return getattr(checks, name, None) or getattr(checks_language, name)
+
+
+def mean(numbers):
+    numbers = list(numbers)
+    return sum(numbers) / len(numbers)
+
+
+def pooled(texts):
+    return mean(loss for text in texts for loss in text)
+
+
+def labels(ids, lengths, shift=0):
+    return ids.masked_fill(torch.arange(6) >= lengths[:, None] + shift, -100)
+
+
 RIGHT = {
     "causal_attention": causal,
     "mean_pooling": pool,
@@ -60,6 +78,10 @@ RIGHT = {
     "standardise": lambda a, b: (scaled(a, a), scaled(b, a)),
     "which_to_ship": "b",
     "one_point_apart": "c",
+    "perplexity": lambda texts: math.exp(pooled(texts)),
+    "bits_per_character": lambda loss, t, c: loss * t / c / math.log(2),
+    "make_labels": labels,
+    "which_rule": "b",
 }
 WRONG = {  # check -> (answer, a word of the hint that fits)
     "causal_attention": [
@@ -110,6 +132,26 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
     ],
     "which_to_ship": [("a", "chart"), ("c", "CLS")],
     "one_point_apart": [("a", "points"), ("b", "found")],
+    "perplexity": [
+        (pooled, "exponential"),
+        (lambda texts: math.exp(mean(map(mean, texts))), "one token"),
+        (lambda texts: mean(math.exp(mean(t)) for t in texts), "not the perplexities"),
+        (lambda texts: mean(math.exp(x) for t in texts for x in t), "first"),
+        (lambda texts: 2 ** pooled(texts), "not 2"),
+        (lambda texts: "7", "one number"),
+    ],
+    "bits_per_character": [
+        (lambda loss, t, c: loss * t / c, "nats"),
+        (lambda loss, t, c: loss * t / c * math.log(2), "multiply"),
+        (lambda loss, t, c: loss / math.log(2), "per token"),
+        (lambda loss, t, c: loss / math.log(2) * c / t, "wrong way"),
+    ],
+    "make_labels": [
+        (lambda ids, n: ids, "again"),
+        (lambda ids, n: labels(ids, n, -1), "real end"),
+        (lambda ids, n: labels(ids, n, 1), "from 0"),
+    ],
+    "which_rule": [("a", "parcel"), ("c", "stories")],
 }
 STUBS = {
     name: ... if isinstance(RIGHT[name], str) else lambda *_: None for name in RIGHT
@@ -119,33 +161,40 @@ UNREPAIRED = {
     "standardise": lambda a, b: tuple(
         scaled(x, np.concatenate([a, b])) for x in (a, b)
     ),
+    "make_labels": lambda ids, n: ids.masked_fill(ids == 0, -100),
 }
 
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_right_answer_is_accepted(name):
-    assert getattr(checks, name)(RIGHT[name]).state == "right"
+    assert check(name)(RIGHT[name]).state == "right"
 
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_at_least_two_wrong_answers_are_rejected_with_a_hint_that_fits(name):
     assert len(WRONG[name]) >= 2
     for answer, word in WRONG[name]:
-        verdict = getattr(checks, name)(answer)
+        verdict = check(name)(answer)
         assert verdict.state == "wrong"
         assert word in verdict.message
 
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_stub_is_open(name):
-    assert getattr(checks, name)(STUBS[name]).state == "open"
+    assert check(name)(STUBS[name]).state == "open"
 
 
 @pytest.mark.parametrize("name", UNREPAIRED)
 def test_a_broken_pipeline_as_given_is_open_and_keeps_its_secret(name):
-    assert getattr(checks, name)(UNREPAIRED[name]).state == "open"
+    assert check(name)(UNREPAIRED[name]).state == "open"
 
 
 def test_every_check_is_tested():
-    public = {n for n, f in vars(checks).items() if callable(f) and n[0].islower()}
+    modules = checks, checks_language
+    functions = [f for module in modules for f in vars(module).values() if callable(f)]
+    public = {
+        f.__name__
+        for f in functions
+        if f.__module__ in {m.__name__ for m in modules} and f.__name__[0].islower()
+    }
     assert public == set(RIGHT)

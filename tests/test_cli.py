@@ -12,7 +12,7 @@ import pytest
 from helpers import assets, cli, doctor
 from helpers.env import ROOT, SetupError
 
-COMMANDS = ["lab", "run", "test", "doctor", "assets"]
+COMMANDS = ["lab", "run", "test", "doctor", "assets", "pretrain"]
 
 
 class NoSetUp(Exception):
@@ -90,7 +90,9 @@ def test_an_unknown_asset_is_refused_before_set_up(capsys):
     assert "there is no asset 'maxilm'; the assets are minilm" in sentence
 
 
-@pytest.mark.parametrize("argv", [["lab"], ["run"], ["test"], ["assets", "verify"]])
+@pytest.mark.parametrize(
+    "argv", [["lab"], ["run"], ["test"], ["assets", "verify"], ["pretrain", "mlm"]]
+)
 def test_an_unknown_profile_is_refused_before_set_up(argv, world, capsys):
     world.setenv("COURSE_PROFILE", "desktop")
     sentence = refused(argv, capsys)
@@ -108,7 +110,14 @@ def test_fetch_wants_names(capsys):
 
 
 @pytest.mark.parametrize(
-    "argv", [["lab"], ["run", "1"], ["test"], ["assets", "fetch", "minilm"]]
+    "argv",
+    [
+        ["lab"],
+        ["run", "1"],
+        ["test"],
+        ["assets", "fetch", "minilm"],
+        ["pretrain", "mlm"],
+    ],
 )
 def test_commands_set_up_first_and_pass_themselves_on(argv):
     with pytest.raises(NoSetUp) as start:
@@ -212,6 +221,96 @@ def test_doctor_installs_nothing_and_reports_a_wrong_profile(world, capsys):
     assert cli.main(["doctor"]) == 1
     assert asked == [False]
     assert "no profile 'desktop'" in capsys.readouterr().out
+
+
+@pytest.fixture
+def trained(handed_over, world):
+    """Let training succeed; return the list that collects what was asked for."""
+    from helpers import metrics, pretrain
+
+    asked = []
+
+    def run(kind, out, **options):
+        asked.append((kind, out, options))
+        return {"perplexity": metrics.Score(12.5, 11.25, 14.0, 800)}
+
+    world.setattr(pretrain, "run", run)
+    world.setattr(pretrain, "publish", lambda kind, out: Path("published", kind))
+    return asked
+
+
+@pytest.mark.parametrize("option", ["--minutes", "--steps"])
+@pytest.mark.parametrize("amount", ["0", "-1", "nan", "inf", "-inf", "abc", "", "0x10"])
+def test_a_budget_is_a_number_above_zero(option, amount, capsys):
+    sentence = refused(["pretrain", "clm", f"{option}={amount}"], capsys)
+    assert f"{option}: '{amount}' is not a number above zero" in sentence
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--steps", "1.5"],
+        ["--steps", "2", "--minutes", "1"],
+        ["--resume", "--minutes", "1"],
+        ["--resume", "--steps", "1"],
+        ["--corpus"],
+        ["--hours", "1"],
+    ],
+)
+def test_other_budgets_are_refused_before_set_up(argv, capsys):
+    refused(["pretrain", "mlm", *argv], capsys)
+
+
+@pytest.mark.parametrize("argv", [[], ["gpt"]])
+def test_one_of_two_kinds_is_trained(argv, capsys):
+    assert "pretrain --help" in refused(["pretrain", *argv], capsys)
+
+
+def test_only_the_courses_own_corpus_is_published(capsys):
+    argv = ["pretrain", "clm", "--corpus", "x.txt", "--save"]
+    assert cli.main(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "Only the course's own corpus is published: leave out --save.\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ([], {"minutes": 60}),
+        (["--minutes", "0.5"], {"minutes": 0.5}),
+        (["--steps", "7"], {"steps": 7}),
+        (["--resume"], {"resume": True}),
+        (["--corpus", "a.txt"], {"minutes": 60, "corpus": Path("a.txt")}),
+    ],
+)
+def test_options_reach_the_training(trained, argv, expected):
+    assert cli.main(["pretrain", "mlm", *argv]) == 0
+    nothing = {"minutes": None, "steps": None, "resume": False, "corpus": None}
+    assert trained == [("mlm", assets.CACHE / "pretrain" / "mlm", nothing | expected)]
+
+
+def test_a_training_ends_with_its_figures_and_its_place(trained, capsys):
+    assert cli.main(["pretrain", "clm", "--out", "here"]) == 0
+    out = capsys.readouterr().out
+    assert "perplexity: 12.500 [11.250, 14.000] (n=800)" in out
+    assert "are in here." in out
+    assert "ublished" not in out
+
+
+def test_what_is_saved_is_published(trained, capsys):
+    assert cli.main(["pretrain", "clm", "--save"]) == 0
+    assert f"Published in {Path('published', 'clm')}." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("before", [None, "1"])
+def test_a_training_shows_its_progress_unless_you_said_no(trained, before):
+    os.environ.pop("TQDM_DISABLE", None)
+    if before:
+        os.environ["TQDM_DISABLE"] = before
+    cli.main(["pretrain", "clm"])
+    assert bool(os.environ["TQDM_DISABLE"]) is bool(before)
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 6, 15), (3, 10, 13)])

@@ -1,8 +1,9 @@
 """The text data sets: clean, free of duplicates, split once and for all."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 
+import numpy as np
 import pandas as pd
 import pytest
 from datasets import ClassLabel, Value
@@ -200,3 +201,187 @@ def test_the_card_gives_the_sizes_of_the_splits(name, data, root):
     card = (root / "data" / "README.md").read_text(encoding="utf-8")
     sizes = " | ".join(str(len(data[part])) for part in ("train", "validation", "test"))
     assert f"| {name} | {sizes} |" in card
+
+
+@pytest.fixture(scope="module")
+def unlabelled():
+    return corpora.unlabelled()
+
+
+@pytest.fixture(scope="module")
+def reviews():
+    return corpora.imdb()
+
+
+@pytest.fixture(scope="module")
+def tested(reviews):
+    """The texts of every evaluation split."""
+    sources = (reviews, corpora.rotten_tomatoes())
+    parts = ("validation", "test")
+    return [text for data in sources for part in parts for text in data[part]["text"]]
+
+
+def runs(texts, numbers, length=13):
+    """Return the hash of every run of so many words, and the text each is from."""
+    words = [re.sub(r"[\W_]+", " ", text.lower()).split() for text in texts]
+    ids = np.array([numbers[word] for text in words for word in text], dtype=np.uint64)
+    of_text = np.repeat(range(len(texts)), [len(text) for text in words])
+    count = len(ids) - length + 1
+    value, rate = np.zeros(count, np.uint64), np.uint64(0x9E3779B97F4A7C15)
+    for i in range(length):
+        value = (value ^ (value >> np.uint64(31))) * rate + ids[i : i + count]
+    whole = of_text[:count] == of_text[length - 1 :]
+    return value[whole], of_text[:count][whole]
+
+
+def test_no_run_of_13_words_that_is_tested_on_was_read(unlabelled, reviews, tested):
+    texts = reviews["train"]["text"][:]
+    numbers = defaultdict(lambda: len(numbers) + 1)
+    evaluation, _ = runs(tested, numbers)
+    values, of_text = runs(texts, numbers)
+    copied = {texts[i] for i in np.unique(of_text[np.isin(values, evaluation)])}
+    assert not copied & set(unlabelled["train"]["text"])
+    assert any(not corpora.flaw(text) for text in copied)  # so there was work to do
+
+
+def test_unlabelled_reviews_are_those_of_the_same_split_in_its_order(
+    unlabelled, reviews
+):
+    for part, rows in reviews.items():
+        kept, known = unlabelled[part]["text"][:], rows["text"][:]
+        chosen = set(kept)
+        assert [text for text in known if text in chosen] == kept
+        assert len(kept) > 0.99 * len(known)
+        assert unlabelled[part].column_names == ["text"]
+
+
+def test_tested_reviews_are_left_out_for_a_flaw_only(unlabelled, reviews):
+    kept = set(unlabelled["test"]["text"])
+    for text in reviews["test"]["text"]:
+        assert (text in kept) == (corpora.flaw(text) is None)
+
+
+def test_unlabelled_splits_share_no_review(unlabelled):
+    seen = [text for part in unlabelled.values() for text in part["text"]]
+    assert len(seen) == len(set(seen))
+
+
+LONG = [f"word{i}" for i in range(13)]
+EIGHT = " ".join(LONG[:8])
+
+
+@pytest.mark.parametrize(
+    ("text", "original", "copy"),
+    [
+        (" ".join(LONG), " ".join(LONG), True),
+        ("So: " + ", ".join(LONG).upper() + "!", "a b " + "-".join(LONG) + " c", True),
+        (" ".join(LONG[:12]), " ".join(LONG), False),
+        (" ".join([*LONG[:12], "other"]), " ".join(LONG), False),
+        (" ".join(LONG), " ".join(LONG[:12]), True),
+        (f"before {EIGHT} after", EIGHT, True),
+        (EIGHT[:-6], EIGHT, False),
+        (" ".join(LONG[:7]), " ".join(LONG[:7]), False),
+        (" ".join(LONG[::-1]), " ".join(LONG), False),
+        ("", " ".join(LONG), False),
+        (" ".join(LONG), "", False),
+        ("STRASSE " * 13, "Straße " * 13, True),
+    ],
+)
+def test_a_copy_shares_13_words_in_a_row_or_all_of_8_to_12(text, original, copy):
+    assert corpora.copies([text], [original]) == [copy]
+
+
+words = st.lists(st.sampled_from("abc"), max_size=30)
+
+
+@given(words, words)
+def test_copies_are_what_a_search_for_strings_finds(text, original):
+    length = min(len(original), 13)
+    within = f" {' '.join(text)} "
+    parts = [f" {' '.join(original[i : i + length])} " for i in range(30)]
+    parts = [part for part in parts if len(part.split()) == length >= 8]
+    expected = any(part in within for part in parts)
+    assert corpora.copies([" ".join(text)], [" ".join(original)]) == [expected]
+
+
+def test_each_text_is_compared_with_each_original():
+    texts = ["nothing of this", EIGHT, " ".join(LONG), "nor that"]
+    originals = ["a b c d e f g h i", " ".join(LONG), EIGHT]
+    assert corpora.copies(texts, originals) == [False, True, True, False]
+    assert corpora.copies(texts, []) == [False] * 4
+    assert corpora.copies([], originals) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "short"),
+        ("word " * 19, "short"),
+        (" ".join(f"word{'abcdefghijklmnopqrst'[i]}" for i in range(20)), None),
+        ("+++ 12345 " * 12, "few letters"),
+        ("a b c d e f g h i j k l m n o p q r s t u v w x y z", "few letters"),
+        ("great film " * 20, "repetitive"),
+        ("It is GREAT and it is still great. " * 4, "repetitive"),
+        ("It is GREAT and it is still great. " * 3, None),
+        ("Ein schöner, überraschend kühner Film über Mühe und Größe. " * 3, None),
+    ],
+)
+def test_a_text_has_the_flaw(text, reason):
+    assert corpora.flaw(text) == reason
+
+
+def sample(n: int) -> list[str]:
+    dice = np.random.default_rng(0)
+    letters = list("abcdefghijklmnopqrstuvwxyz")
+    made = [["".join(dice.choice(letters, 6)) for _ in range(25)] for _ in range(n)]
+    return [" ".join(text) for text in made]
+
+
+def test_a_file_of_your_own_is_cleaned_deduplicated_filtered_and_split(tmp_path):
+    texts = sample(200)
+    tested = [t for t in texts if corpora.position(t) < 0.25]
+    extra = [
+        f"<br />{texts[0]}\t\x93",  # the same again, but for markup and quotes
+        "Too short.",
+        *(f"{text} and its copy" for text in tested),
+    ]
+    path = tmp_path / "own.txt"
+    path.write_bytes("\r\n\n".join(texts + extra).encode("utf-8-sig"))
+    found = corpora.documents(path)
+    kept = [text for part in found.values() for text in part["text"]]
+    copies = {text for text in found["train"]["text"] if text.endswith("its copy")}
+    assert not copies
+    assert {t for t in kept if not t.endswith("its copy")} == set(texts)
+    assert set(found["validation"]["text"]) | set(found["test"]["text"]) >= set(tested)
+    assert found["train"]["text"][:] == sorted(
+        found["train"]["text"], key=corpora.position
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read (No such file"),
+        (b"", "is empty"),
+        (b"\n \r\n<br />\n", "is empty"),
+        ("Zwölf\n".encode("utf-16"), "holds a NUL byte"),
+        ("eins\nzwei\nZwölf\n".encode("latin-1"), "line 3, byte 0xf6"),
+        (b"\x89PNG\r\n\x1a\n\0", "binary"),
+    ],
+)
+def test_a_file_that_is_no_corpus_gets_a_sentence(tmp_path, content, words):
+    path = tmp_path / "corpus.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(corpora.CorpusError) as error:
+        corpora.documents(path)
+    message = str(error.value)
+    assert words in message
+    assert str(path) in message
+    assert message.endswith(".")
+    assert "\n" not in message
+
+
+def test_a_folder_is_no_corpus(tmp_path):
+    with pytest.raises(corpora.CorpusError, match="one document per line"):
+        corpora.documents(tmp_path)

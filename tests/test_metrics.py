@@ -125,3 +125,67 @@ def test_a_paired_difference_uses_the_pairing():
     assert score.high - score.low < unpaired.high - unpaired.low
     assert metrics.paired(right, right) == (0, 0, 0, 100)
     assert metrics.paired(other, right).value == -score.value
+
+
+def test_groups_of_one_have_the_ordinary_standard_error():
+    values = np.random.default_rng(0).normal(size=50)
+    score = metrics.clustered(values, range(50))
+    assert (score.value, score.n) == (values.mean(), 50)
+    half = 1.959964 * stats.sem(values) * np.sqrt(49 / 50)  # divided by n, not n - 1
+    assert score.high - score.value == pytest.approx(half, rel=1e-6)
+    assert score.value - score.low == pytest.approx(half, rel=1e-6)
+
+
+def test_equal_values_in_a_group_count_as_one():
+    values = np.random.default_rng(0).normal(size=40)
+    once = metrics.clustered(values, range(40))
+    often = metrics.clustered(np.repeat(values, 9), np.repeat(range(40), 9))
+    assert often[:3] == pytest.approx(once[:3])
+    assert often.n == 360
+    apart = metrics.clustered(np.repeat(values, 9), range(360))
+    assert often.high - often.low == pytest.approx(3 * (apart.high - apart.low))
+
+
+def test_groups_may_be_named_and_ordered_at_will():
+    dice = np.random.default_rng(0)
+    values, groups = dice.normal(size=60), dice.integers(0, 9, size=60)
+    score = metrics.clustered(values, groups)
+    order = dice.permutation(60)
+    assert metrics.clustered(values[order], 7 * groups[order] + 5) == pytest.approx(
+        score
+    )
+
+
+def test_the_interval_over_groups_covers_the_truth_95_times_in_100():
+    dice = np.random.default_rng(0)
+    covered, naive = 0, 0
+    for _ in range(1000):
+        groups = np.repeat(range(60), dice.integers(1, 30, size=60))
+        values = dice.normal(size=60)[groups] + dice.normal(size=groups.size)
+        score = metrics.clustered(values, groups)
+        covered += score.low <= 0 <= score.high
+        apart = metrics.clustered(values, range(groups.size))
+        naive += apart.low <= 0 <= apart.high
+    assert 920 < covered < 970
+    assert naive < 700
+
+
+@pytest.mark.parametrize("groups", [[0, 0, 0], [4, 4, 4]])
+@pytest.mark.parametrize("score", [metrics.clustered, metrics.perplexity])
+def test_a_single_group_has_no_interval(score, groups):
+    with pytest.raises(ValueError, match="at least two groups"):
+        score([0.1, 0.2, 0.3], groups)
+
+
+def test_perplexity_is_the_number_of_equally_likely_choices():
+    score = metrics.perplexity(np.full(30, np.log(12)), np.repeat(range(3), 10))
+    assert score[:3] == pytest.approx((12, 12, 12))
+
+
+def test_perplexity_has_the_ends_of_the_mean_loss():
+    losses, groups = np.random.default_rng(0).exponential(3, size=90), [*range(9)] * 10
+    score, mean = metrics.perplexity(losses, groups), metrics.clustered(losses, groups)
+    assert np.log(score[:3]) == pytest.approx(mean[:3])
+    assert score.low < score.value < score.high
+    assert score.n == 90
+    assert all(type(value) is float for value in score[:3])
