@@ -12,9 +12,7 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-SIZE = (
-    8192  # pieces; a third of BERT's vocabulary, for a tenth of a thousandth its text
-)
+SIZE = 8192  # enough for some million words; BERT takes 30 522 for three billion
 MASKED_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 END, PAD = "<|endoftext|>", "<|pad|>"
 

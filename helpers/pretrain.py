@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -21,8 +21,9 @@ from safetensors.torch import save
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from helpers import bench, cards, corpora, held_out, language, pieces, state
+from helpers import cards, corpora, held_out, language, pieces, state
 from helpers.metrics import Score
+from helpers.recipes import Recipe, newborn, precision, step
 from helpers.sources import DISK_FULL, sha256
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
@@ -33,41 +34,12 @@ HELD_OUT_WHILE_TRAINING = 32_768  # tokens of the validation split
 WARM_UP_STEPS, TIMED_STEPS = 3, 12  # before a budget in minutes becomes steps
 OVERHEAD = 0.95  # the rest of the time evaluates and saves
 CHOSEN_AT_START = ("steps", "precision")  # by measuring; the state remembers them
-WORTH_IT = 1.5  # times as fast must bfloat16 be, or float32 is kept
 STATE, LOG = "state.safetensors", "log.csv"
 COLUMNS = ("step", "tokens", "seconds", "rate", "loss", "held_out_loss")
 
 
 class PretrainError(state.StateError):
     """A run cannot start or go on; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides how a run ends."""
-
-    kind: str  # mlm or clm
-    steps: int
-    vocabulary: str  # hash of the tokenizer
-    corpus: str  # hash of the training rows, which also depend on the tokenizer
-    seed: int = 0
-    tokens: int = 1024  # per step: a small batch, since few tokens can be afforded
-    rate: float = 2e-3
-    warm_up: float = 0.03  # of all steps, then linear decay to nothing
-    decay: float = 0.1
-    betas: tuple[float, float] = (0.9, 0.999)
-    clip: float = 1.0
-    precision: str = "float32"  # of the matrix products: float32 or bfloat16
-
-    @property
-    def rows(self) -> int:
-        """Rows per step."""
-        return self.tokens // language.CONTEXT[self.kind]
-
-    def rate_at(self, step: int) -> float:
-        """Learning rate of a step: up in a straight line, then down in another."""
-        up = max(1, self.warm_up * self.steps)
-        return self.rate * min((step + 1) / up, (self.steps - step) / self.steps)
 
 
 def run(
@@ -125,17 +97,17 @@ def _run(kind, out, corpus, minutes, steps, resume) -> dict[str, Score]:
         steps or 0,
         corpus=_digest(data["train"].numpy().tobytes()),
         vocabulary=sha256(out / "tokenizer.json"),
-        precision=_precision(),
+        precision=precision(),
     )
     _check_length(recipe, texts, data)
-    model, optimizers = _newborn(recipe, tokenizer)
+    model, optimizers = newborn(recipe, tokenizer)
     if resume:
         recipe, first, spent = _restore(out, recipe, model, optimizers)
     else:
         first, spent = 0, 0.0
         if steps is None:
             recipe = _within(minutes, recipe, tokenizer, data["train"])
-            model, optimizers = _newborn(recipe, tokenizer)
+            model, optimizers = newborn(recipe, tokenizer)
         (out / LOG).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
         _save(out, recipe, model, optimizers, 0, 0.0)
     _train(recipe, model, optimizers, tokenizer, data, out, first, spent)
@@ -181,61 +153,14 @@ def _tokenizer(kind, out, texts, resume):
         ) from error
 
 
-def _precision() -> str:
-    """Measure whether this processor multiplies bfloat16 much faster than float32."""
-    half = bench.matrix_rate(1024, dtype=torch.bfloat16)
-    return "bfloat16" if half > WORTH_IT * bench.matrix_rate(1024) else "float32"
-
-
-def _newborn(recipe: Recipe, tokenizer):
-    """Return model and optimizers before the first step, equal for equal recipes.
-
-    The layers' matrices get Muon (Jordan et al. 2024), which learns more from a token
-    than AdamW does; its steps are scaled to AdamW's size, so one rate serves both.
-    """
-    torch.manual_seed(recipe.seed)
-    model = language.build(recipe.kind, tokenizer).train()
-    tables = {m.weight for m in model.modules() if isinstance(m, torch.nn.Embedding)}
-    vectors = {p for p in model.parameters() if p.ndim < 2}  # biases and norms
-    matrices = [p for p in model.parameters() if p not in tables | vectors]
-    groups = [
-        {"params": [p for p in model.parameters() if p in tables]},
-        {"params": [p for p in model.parameters() if p in vectors], "weight_decay": 0},
-    ]
-    shared = {"lr": recipe.rate, "weight_decay": recipe.decay}
-    muon = torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw", **shared)
-    adam = torch.optim.AdamW(groups, betas=recipe.betas, fused=True, **shared)
-    return model, [muon, adam]
-
-
-def _step(recipe, model, optimizers, tokenizer, rows, number: int) -> float:
-    """Take one step of training; its number decides rows, masks and rate."""
-    epoch, within = divmod(number, len(rows) // recipe.rows)
-    dice = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
-    chosen = torch.randperm(len(rows), generator=dice)
-    chosen = chosen[within * recipe.rows : (within + 1) * recipe.rows]
-    seed = recipe.seed * 1_000_003 + number
-    half = recipe.precision == "bfloat16"
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        loss = language.loss(recipe.kind, model, tokenizer, rows[chosen], seed)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate_at(number)
-        optimizer.step()
-        optimizer.zero_grad()
-    return loss.item()
-
-
 def _within(minutes: float, recipe: Recipe, tokenizer, rows) -> Recipe:
     """Turn a budget in minutes into steps, by timing steps that are thrown away."""
     trial = replace(recipe, steps=WARM_UP_STEPS + TIMED_STEPS)
-    model, optimizers = _newborn(trial, tokenizer)
+    model, optimizers = newborn(trial, tokenizer)
     for number in range(trial.steps):
         if number == WARM_UP_STEPS:
             begin = time.perf_counter()
-        _step(trial, model, optimizers, tokenizer, rows, number)
+        step(trial, model, optimizers, tokenizer, rows, number)
     seconds = (time.perf_counter() - begin) / TIMED_STEPS
     steps = int(minutes * 60 * OVERHEAD / seconds)
     if steps < 1:
@@ -257,7 +182,7 @@ def _train(recipe, model, optimizers, tokenizer, data, out, first, spent) -> Non
     ):
         for number in range(first, recipe.steps):
             losses.append(
-                _step(recipe, model, optimizers, tokenizer, data["train"], number)
+                step(recipe, model, optimizers, tokenizer, data["train"], number)
             )
             bar.update()
             done = number + 1

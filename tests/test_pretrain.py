@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from helpers import cards, cli, corpora, language, pieces, pretrain, state
+from helpers import cards, cli, corpora, language, pieces, pretrain, recipes, state
 from helpers.env import ROOT
 
 KINDS = ["mlm", "clm"]
@@ -33,7 +33,7 @@ import os, signal, sys
 from functools import partial
 from pathlib import Path
 import torch
-from helpers import language, pretrain, state
+from helpers import language, pretrain, recipes, state
 
 steps, death = map(int, sys.argv[1:3])
 corpus, place = map(Path, sys.argv[3:])
@@ -55,7 +55,7 @@ def live(kind, moment):
     torch.set_num_threads(1)
     language.build = partial(build, shape=language.Shape(1, 32, 2))
     state.save = save_and_die
-    pretrain._precision = lambda: "float32"
+    pretrain.precision = lambda: "float32"
     pretrain.SAVE_SECONDS, pretrain.LOG_ROWS, pretrain.HELD_OUT_EVERY = 0, 6, 2
     pretrain.run(kind, place / f"{kind}-{moment}", steps=steps, corpus=corpus)
 
@@ -554,7 +554,7 @@ def test_a_folder_that_is_a_file_gets_a_sentence(corpus, tmp_path, command):
 def test_the_log_has_a_row_now_and_then(finished, kind):
     log = rows(finished(kind))
     assert tuple(log[0]) == pretrain.COLUMNS
-    recipe = pretrain.Recipe(kind, STEPS, vocabulary="", corpus="")
+    recipe = recipes.Recipe(kind, STEPS, vocabulary="", corpus="")
     assert [int(row["step"]) for row in log] == [2, 4, 6, 8, 10, 12]
     for row in log:
         step = int(row["step"])
@@ -635,7 +635,7 @@ def test_a_published_run_is_copied_whole(kind, corpus, tmp_path, command, monkey
 
 @given(st.integers(1, 10**6), st.floats(0, 1))
 def test_the_rate_warms_up_and_then_falls_to_nearly_nothing(steps, share):
-    recipe = pretrain.Recipe("clm", steps, vocabulary="", corpus="")
+    recipe = recipes.Recipe("clm", steps, vocabulary="", corpus="")
     step = min(int(share * steps), steps - 1)
     rate = recipe.rate_at(step)
     warm = recipe.warm_up * steps
