@@ -5,6 +5,7 @@ import os
 import platform
 import random
 import time
+import warnings
 from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import version
@@ -89,6 +90,8 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
             f"COURSE_PROFILE is '{profile}', but the profiles are laptop and full: "
             "unset it, or set it to one of these and restart the kernel."
         )
+    # peft asks transformers about an attribute that has got a new name
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

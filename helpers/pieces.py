@@ -78,7 +78,11 @@ def byte_pairs(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=PAD
+        tokenizer_object=tokenizer,
+        bos_token=END,
+        eos_token=END,
+        pad_token=PAD,
+        model_input_names=["input_ids", "attention_mask"],  # GPT-2 adds up all others
     )
 
 

@@ -47,6 +47,10 @@ def test_padding_is_not_the_end_of_a_text(tokenizer):
     assert tokenizer.pad_token_id not in end
 
 
+def test_byte_pairs_come_without_token_types_which_gpt2_would_add_up(tokenizers):
+    assert set(tokenizers["clm"]("A film.")) == {"input_ids", "attention_mask"}
+
+
 def test_word_pieces_ignore_case_and_know_their_limits(tokenizers, documents):
     tokenizer = tokenizers["mlm"]
     text = documents[0]
