@@ -76,7 +76,7 @@ def small():
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(language, "build", partial(FULL_SIZE, shape=SHAPE))
-        patch.setattr(pretrain, "_precision", lambda: "float32")
+        patch.setattr(pretrain, "precision", lambda: "float32")
         patch.setattr(pretrain, "SAVE_SECONDS", 0)
         patch.setattr(pretrain, "LOG_ROWS", 6)
         patch.setattr(pretrain, "HELD_OUT_EVERY", 2)
@@ -242,7 +242,7 @@ def test_the_precision_is_that_of_the_start(
 ):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain, "_precision", lambda: "bfloat16")
+        patch.setattr(pretrain, "precision", lambda: "bfloat16")
         pretrain.run("clm", whole, steps=4, corpus=corpus)
         with interrupt_after(3), pytest.raises(KeyboardInterrupt):
             pretrain.run("clm", parts, steps=4, corpus=corpus)
@@ -281,7 +281,7 @@ def test_the_command_shows_its_progress_stops_at_ctrl_c_and_goes_on(
     assert f"goes on from the last checkpoint in {out}." in sentence(text)
 
     stored = state.about(out / pretrain.STATE)["recipe"]["precision"]
-    monkeypatch.setattr(pretrain, "_precision", lambda: stored)
+    monkeypatch.setattr(pretrain, "precision", lambda: stored)
     monkeypatch.setattr(pretrain, "LOG_ROWS", 200)
     monkeypatch.setattr(pretrain, "HELD_OUT_EVERY", 10)
     pretrain.run("clm", whole, steps=steps, corpus=corpus)
