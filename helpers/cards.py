@@ -14,8 +14,9 @@ TITLES = {
     "clm": "A small GPT-2, pre-trained from random weights",
 }
 TASKS = {
-    "mlm": "guess masked word pieces (15 % of them; of these 80 % become `[MASK]`, "
-    "10 % a random piece, 10 % stay)",
+    "mlm": "guess masked word pieces ({asked:.0%} of them, 15 % when scored; of these "
+    "80 % become `[MASK]`, 10 % a random piece, 10 % stay), at first, for {early:.0%} "
+    "of the steps, in parts of {short}",
     "clm": "guess the next word piece",
 }
 MEANING = {
@@ -93,7 +94,7 @@ def write(folder: Path) -> None:
         biases=BIASES if results["source"] == REVIEWS else "",
         title=TITLES[recipe["kind"]],
         kind=recipe["kind"],
-        task=TASKS[recipe["kind"]],
+        task=TASKS[recipe["kind"]].format(**recipe),
         epochs=last["tokens"] / results["tokens"]["train"],
         context=config.get("n_positions") or config["max_position_embeddings"],
         hours=last["seconds"] / 3600,

@@ -141,6 +141,16 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--save", action="store_true", help="publish the result in data/checkpoints/"
     )
+    sweep = add(
+        "sweep",
+        _sweep,
+        "run the experiments that a chapter shows but cannot wait for",
+        "sweep 05",
+    )
+    sweep.add_argument("chapter", metavar="NN", type=_chapter)
+    sweep.add_argument(
+        "--save", action="store_true", help="publish the record in data/results/"
+    )
     return parser
 
 
@@ -305,6 +315,24 @@ def _pretrain(args: argparse.Namespace) -> int:
     print(f"Model, tokenizer, log and card are in {out}.")
     if args.save:
         print(f"Published in {pretrain.publish(args.kind, out)}.")
+    return 0
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    ensure(args.argv)
+    os.environ.setdefault("TQDM_DISABLE", "")  # as in `_pretrain`
+    _quiet()
+    from helpers import sweep  # noqa: PLC0415 - as in `_run`
+
+    number = args.chapter.name[:2]
+    try:
+        record = sweep.run(number)
+    except sweep.SweepError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if args.save:
+        record = sweep.publish(number, record)
+    print(f"Every score is in {record}.")
     return 0
 
 

@@ -21,7 +21,7 @@ from safetensors.torch import save
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from helpers import cards, corpora, held_out, language, pieces, state
+from helpers import cards, corpora, held_out, language, memory, pieces, state
 from helpers.metrics import Score
 from helpers.recipes import Recipe, newborn, precision, step
 from helpers.sources import DISK_FULL, sha256
@@ -86,6 +86,7 @@ def run(
 
 
 def _run(kind, out, corpus, minutes, steps, resume) -> dict[str, Score]:
+    memory.keep()
     texts = corpora.documents(corpus) if corpus else corpora.unlabelled()
     tokenizer = _tokenizer(kind, out, texts["train"]["text"], resume)
     data = {

@@ -1,6 +1,7 @@
 """Every check accepts the right answer, rejects typical mistakes, and knows a stub."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -69,7 +70,58 @@ def labels(ids, lengths, shift=0):
     return ids.masked_fill(torch.arange(6) >= lengths[:, None] + shift, -100)
 
 
+def masker(
+    rows,
+    tokenizer,
+    generator,
+    share=0.15,
+    cuts=(0.8, 0.9),
+    specials=True,
+    label=lambda rows, ids: rows,
+    spill=False,
+    keep=True,
+):
+    """BERT's masking rule, right by default, with the mistakes that people make."""
+    special = torch.isin(rows, torch.tensor(tokenizer.all_special_ids))
+    chosen = torch.rand(rows.shape, generator=generator) < share
+    chosen &= ~special | (not specials)
+    dice = torch.rand(rows.shape, generator=generator)
+    ids = rows.clone() if keep else rows
+    given = rows.clone()
+    ids[chosen & (dice < cuts[0])] = tokenizer.mask_token_id
+    swapped = (dice >= cuts[0]) & (dice < cuts[1]) & (chosen | spill)
+    other = torch.randint(len(tokenizer), rows.shape, generator=generator)
+    ids[swapped & ~special] = other[swapped & ~special]
+    return ids, label(given, ids).masked_fill(~chosen, -100)
+
+
+def whole_words(tokens, chosen, ahead=True, back=True):
+    words, word = [], -1
+    for token in tokens:
+        word += not token.startswith("##")
+        words.append(word)
+    wanted = chosen.clone()
+    for i, mine in enumerate(words):
+        for j in chosen.nonzero().flatten().tolist():
+            if words[j] == mine and ((i > j and ahead) or (i < j and back)):
+                wanted[i] = True
+    return wanted
+
+
+def three_bugs(rows, tokenizer, generator):
+    special = torch.isin(rows, torch.tensor(tokenizer.all_special_ids))
+    chosen = (torch.rand(rows.shape, generator=generator) < 0.15) & ~special
+    labels = rows.clone()
+    labels[chosen] = -100
+    rows[chosen] = 7
+    return rows, labels
+
+
 RIGHT = {
+    "masker": masker,
+    "whole_words": whole_words,
+    "too_good": "c",
+    "is_it_a_leak": "b",
     "causal_attention": causal,
     "mean_pooling": pool,
     "sentiment_claim": "b",
@@ -84,6 +136,26 @@ RIGHT = {
     "which_rule": "b",
 }
 WRONG = {  # check -> (answer, a word of the hint that fits)
+    "masker": [
+        (partial(masker, share=0.4), "asked for"),
+        (partial(masker, cuts=(0.5, 0.9)), "become [MASK]"),
+        (partial(masker, cuts=(0.8, 0.82)), "another piece"),
+        (partial(masker, specials=False), "special tokens"),
+        (partial(masker, label=lambda rows, ids: ids), "stood there before"),
+        (partial(masker, spill=True), "nobody asks"),
+        (partial(masker, keep=False), "handed in"),
+        (lambda *given: masker(*given)[0], "two tensors"),
+    ],
+    "whole_words": [
+        (partial(whole_words, back=False), "begins before"),
+        (partial(whole_words, ahead=False), "goes on"),
+        (lambda tokens, chosen: chosen, "as they were"),
+        (lambda tokens, chosen: chosen.logical_or(torch.ones(7) > 0), "numbers"),
+        (lambda tokens, chosen: [False] * 6 + [True], "numbers"),
+        (lambda tokens, chosen: "un", "not a tensor"),
+    ],
+    "too_good": [("a", "two thirds"), ("b", "smaller rate")],
+    "is_it_a_leak": [("a", "neighbours"), ("c", "larger")],
     "causal_attention": [
         (lambda q, k, v: causal(q, k, v, ban="none"), "share"),
         (lambda q, k, v: causal(q, k, v, ban="after"), "sum to one"),
@@ -162,6 +234,7 @@ UNREPAIRED = {
         scaled(x, np.concatenate([a, b])) for x in (a, b)
     ),
     "make_labels": lambda ids, n: ids.masked_fill(ids == 0, -100),
+    "masker": three_bugs,
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from helpers import assets, cli, doctor
 from helpers.env import ROOT, SetupError
 
-COMMANDS = ["lab", "run", "test", "doctor", "assets", "pretrain"]
+COMMANDS = ["lab", "run", "test", "doctor", "assets", "pretrain", "sweep"]
 
 
 class NoSetUp(Exception):
@@ -117,6 +117,7 @@ def test_fetch_wants_names(capsys):
         ["test"],
         ["assets", "fetch", "minilm"],
         ["pretrain", "mlm"],
+        ["sweep", "7"],
     ],
 )
 def test_commands_set_up_first_and_pass_themselves_on(argv):
@@ -311,6 +312,24 @@ def test_a_training_shows_its_progress_unless_you_said_no(trained, before):
     cli.main(["pretrain", "clm"])
     assert bool(os.environ["TQDM_DISABLE"]) is bool(before)
     assert os.environ["HF_HUB_OFFLINE"] == "1"
+
+
+def test_a_sweep_ends_with_the_place_of_its_record(handed_over, world, capsys):
+    from helpers import sweep
+
+    world.setattr(sweep, "run", lambda number: Path("cache", number))
+    world.setattr(sweep, "publish", lambda number, file: Path("kept", number))
+    assert cli.main(["sweep", "2"]) == 0
+    assert capsys.readouterr().out == f"Every score is in {Path('cache', '02')}.\n"
+    assert cli.main(["sweep", "02", "--save"]) == 0
+    assert capsys.readouterr().out == f"Every score is in {Path('kept', '02')}.\n"
+
+
+def test_a_chapter_without_a_sweep_says_so(handed_over, capsys):
+    assert cli.main(["sweep", "2"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "Chapter 02 has no sweep; those that have: 05.\n"
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 6, 15), (3, 10, 13)])

@@ -53,7 +53,8 @@ def live(kind, moment):
             die()
 
     torch.set_num_threads(1)
-    language.build = partial(build, shape=language.Shape(1, 32, 2))
+    small = language.Shape(1, 32, 2)
+    language.build = lambda kind, tokenizer, _: build(kind, tokenizer, small)
     state.save = save_and_die
     pretrain.precision = lambda: "float32"
     pretrain.SAVE_SECONDS, pretrain.LOG_ROWS, pretrain.HELD_OUT_EVERY = 0, 6, 2
@@ -75,7 +76,7 @@ def small():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(language, "build", partial(FULL_SIZE, shape=SHAPE))
+        patch.setattr(language, "build", lambda *given: FULL_SIZE(*given[:2], SHAPE))
         patch.setattr(pretrain, "precision", lambda: "float32")
         patch.setattr(pretrain, "SAVE_SECONDS", 0)
         patch.setattr(pretrain, "LOG_ROWS", 6)
@@ -129,10 +130,10 @@ def interrupt_after(monkeypatch):
     def context(steps: int):
         loss, left = language.loss, iter(range(steps))
 
-        def tired(*args):
+        def tired(*args, **options):
             if next(left, None) is None:
                 raise KeyboardInterrupt
-            return loss(*args)
+            return loss(*args, **options)
 
         with monkeypatch.context() as patch:
             patch.setattr(language, "loss", tired)

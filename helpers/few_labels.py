@@ -1,0 +1,208 @@
+"""Experiments of chapter 5: what reading film reviews without labels is worth later.
+
+Every score is the accuracy on sentences of Rotten Tomatoes: `choose_…` on validation
+sentences, all others on test sentences, with settings that the former chose.
+"""
+
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertForMaskedLM,
+)
+
+from helpers import corpora, encoders, language, pieces, recipes, training
+from helpers.course import ROOT
+
+SEEDS = range(3)
+SMALL_EPOCHS = {100: 20, 300: 10, 1000: 6}  # by number of labels: similar numbers of
+MINILM_EPOCHS = {100: 10, 1000: 4}  # steps for each
+SMALL_RATES, MINILM_RATES = (1e-4, 3e-4, 1e-3), (5e-5, 2e-4)
+SMALL = ("pretrained", "scratch")  # course-bert, and its twin that has read nothing
+MINILM = ("plain", "adapted")  # as it is, and after reading on in film reviews
+ADAPTING_RATES = (3e-5, 1e-4)
+HEAD_RATE, HEAD_STEPS = 1e-3, 100
+STEPS, ROWS, LENGTH = 500, 16, 128
+ADAPTED = ROOT / "data" / "cache" / "sweeps"
+
+
+def experiments() -> dict:
+    """Return the experiments by name, in order; each takes the scores so far."""
+    return _small() | _adaptation()
+
+
+def _small() -> dict:
+    found = {}
+    for size in SMALL_EPOCHS:
+        for kind in SMALL:
+            for rate in SMALL_RATES:
+                name = f"choose_{kind}_{size}_{rate:g}"
+                found[name] = partial(_choose, kind, size, rate)
+            for seed in SEEDS:
+                found[f"{kind}_{size}_{seed}"] = partial(_chosen, kind, size, seed)
+        for seed in SEEDS:
+            found[f"tfidf_{size}_{seed}"] = partial(_tfidf, size, seed)
+    return found
+
+
+def _adaptation() -> dict:
+    found = {
+        f"choose_adapting_{rate:g}": partial(_choose_adapting, rate)
+        for rate in ADAPTING_RATES
+    }
+    for size in MINILM_EPOCHS:
+        for kind in MINILM:
+            for seed in SEEDS:
+                name = f"{kind}_frozen_{size}_{seed}"
+                found[name] = partial(_frozen, kind, size, seed)
+            for rate in MINILM_RATES:
+                name = f"choose_{kind}_{size}_{rate:g}"
+                found[name] = partial(_choose, kind, size, rate)
+            for seed in SEEDS:
+                name = f"{kind}_tuned_{size}_{seed}"
+                found[name] = partial(_chosen, kind, size, seed)
+    return found
+
+
+def draw(size: int, seed: int):
+    """Return the labelled sentences of one draw; every candidate gets the same."""
+    pool = _sentences()["train"]
+    rows = np.random.default_rng(seed).choice(len(pool), size, replace=False)
+    return pool.select(rows)
+
+
+def fine_tuned(kind: str, size: int, seed: int, scores: dict, rate: float = 0) -> float:
+    """Fine-tune a model on one draw; return its accuracy on the test sentences.
+
+    `kind` is one of `SMALL` and `MINILM`; the learning rate is that which `scores` say
+    was best on the validation sentences. With a `rate` of your own the accuracy is that
+    on the validation sentences.
+    """
+    part = "validation" if rate else "test"
+    folder = _folder(kind, scores)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    torch.manual_seed(seed)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype=torch.float32, hidden_dropout_prob=0.1
+    )
+    if kind == "scratch":
+        model = type(model)(model.config)  # the same architecture, random weights
+    epochs = (SMALL_EPOCHS if kind in SMALL else MINILM_EPOCHS)[size]
+    trainer = training.classifier(
+        model,
+        tokenizer,
+        draw(size, seed),
+        epochs=epochs,
+        rate=rate or best_rate(scores, kind, size),
+        seed=seed,
+    )
+    unseen = _sentences()[part]
+    said = training.predictions(trainer, unseen, tokenizer)
+    return float((said == np.array(unseen["label"])).mean())
+
+
+def best_rate(scores: dict, kind: str, size: int) -> float:
+    """Return the learning rate that was best on the validation sentences."""
+    return _best(scores, f"choose_{kind}_{size}_")
+
+
+def _best(scores, prefix: str) -> float:
+    tried = [name for name in scores if name.startswith(prefix)]
+    return float(max(tried, key=scores.get).removeprefix(prefix))
+
+
+def _choose(kind, size, rate, scores) -> float:
+    return fine_tuned(kind, size, 0, scores, rate)
+
+
+def _chosen(kind, size, seed, scores) -> float:
+    return fine_tuned(kind, size, seed, scores)
+
+
+def _tfidf(size, seed, scores) -> float:
+    counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    data, unseen = draw(size, seed), _sentences()["test"]
+    model = make_pipeline(counts, LogisticRegression(C=10, max_iter=1000))
+    model.fit(data["text"][:], data["label"][:])
+    return model.score(unseen["text"][:], unseen["label"][:])
+
+
+def _frozen(kind, size, seed, scores, part="test") -> float:
+    return _probe(_folder(kind, scores), size, seed, part)
+
+
+def _choose_adapting(rate, scores) -> float:
+    return _probe(str(adapted(rate)), 1000, 0, "validation")
+
+
+def _probe(folder: str, size: int, seed: int, part: str) -> float:
+    """Train a logistic regression on frozen features; return its accuracy."""
+    encoder = encoders.load_text(folder)
+    data, unseen = draw(size, seed), _sentences()[part]
+    head = LogisticRegression(C=1, max_iter=2000)
+    head.fit(encoders.embed_texts(*encoder, data["text"]), data["label"][:])
+    return head.score(
+        encoders.embed_texts(*encoder, unseen["text"]), unseen["label"][:]
+    )
+
+
+def _folder(kind: str, scores: dict) -> str:
+    """Return where the weights of a kind are."""
+    if kind in SMALL:
+        return encoders.source("course-bert")
+    if kind == "plain":
+        return encoders.source("minilm")
+    return str(adapted(_best(scores, "choose_adapting_")))
+
+
+def adapted(rate: float) -> Path:
+    """Return the folder of MiniLM after it has read on in film reviews.
+
+    Domain-adaptive pre-training (Gururangan et al. 2020): the encoder's masked-language
+    head is lost, so a new one learns alone first, then both together.
+    """
+    folder = ADAPTED / f"adapted_{rate:g}"
+    if folder.is_dir():
+        return folder
+    source = encoders.source("minilm")
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    torch.manual_seed(0)
+    model = BertForMaskedLM.from_pretrained(
+        source, dtype=torch.float32, attn_implementation="eager"
+    ).train()
+    rows = pieces.pack(corpora.unlabelled()["train"]["text"], tokenizer, LENGTH)
+    rows = rows[torch.randperm(len(rows))].split(ROWS)
+    model.bert.requires_grad_(False)
+    _read_on(model, tokenizer, rows[:HEAD_STEPS], HEAD_RATE)
+    model.requires_grad_(True)
+    _read_on(model, tokenizer, rows[HEAD_STEPS : HEAD_STEPS + STEPS], rate)
+    unfinished = folder.with_name(f"{folder.name}.partial")
+    model.bert.save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    return unfinished.rename(folder)
+
+
+def _read_on(model, tokenizer, batches, rate: float) -> None:
+    """Train what is not frozen, a step per batch; the rate falls in a straight line."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=rate, fused=True)
+    half = recipes.precision() == "bfloat16"
+    for number, rows in enumerate(batches):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = language.loss("mlm", model, tokenizer, rows, seed=number)
+        loss.backward()
+        optimizer.param_groups[0]["lr"] = rate * (1 - number / len(batches))
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@cache
+def _sentences():
+    return corpora.rotten_tomatoes()

@@ -1,0 +1,82 @@
+"""A sweep runs each experiment once, survives a kill, and refuses a damaged record."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from helpers import few_labels, sweep
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """A sweep of three experiments; the list collects those that ran."""
+    ran = []
+
+    def first(scores):
+        ran.append("first")
+        return 1
+
+    def second(scores):
+        ran.append("second")
+        return scores["first"] + 1
+
+    def third(scores):
+        ran.append("third")
+        if ran.count("third") == 1:
+            raise KeyboardInterrupt
+        return scores["second"] * 10
+
+    def experiments():
+        return {"first": first, "second": second, "third": third}
+
+    module = SimpleNamespace(experiments=experiments)
+    monkeypatch.setattr(sweep, "CHAPTERS", {"98": "toy"})
+    monkeypatch.setattr(sweep, "import_module", {"helpers.toy": module}.get)
+    return ran
+
+
+def test_an_interrupted_sweep_goes_on_where_it_was(calls, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run("98", tmp_path / "new")
+    file = tmp_path / "new" / "98_sweep.json"
+    assert json.loads(file.read_text("utf-8")) == {"first": 1, "second": 2}
+    assert sweep.run("98", tmp_path / "new") == file
+    assert json.loads(file.read_text("utf-8"))["third"] == 20
+    assert calls == ["first", "second", "third", "third"]
+
+
+def test_a_finished_sweep_computes_nothing(calls, tmp_path):
+    file = tmp_path / "98_sweep.json"
+    file.write_text('{"first": 5, "second": 6, "third": 7}', encoding="utf-8")
+    sweep.run("98", tmp_path)
+    assert calls == []
+    assert json.loads(file.read_text("utf-8"))["first"] == 5
+
+
+def test_a_record_is_published_as_it_is(calls, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "PUBLISHED", tmp_path / "kept")
+    (tmp_path / "kept").mkdir()
+    file = tmp_path / "98_sweep.json"
+    file.write_text('{"first": 5}', encoding="utf-8")
+    assert sweep.publish("98", file) == tmp_path / "kept" / "98_sweep.json"
+    assert sweep.published("98") == {"first": 5}
+
+
+@pytest.mark.parametrize("content", ["", '{"first": 1', "[1,"])
+def test_a_damaged_record_gets_a_sentence(calls, tmp_path, content):
+    (tmp_path / "98_sweep.json").write_text(content, encoding="utf-8")
+    with pytest.raises(sweep.SweepError, match=r"98_sweep.json is damaged .*: put it"):
+        sweep.run("98", tmp_path)
+    assert calls == []
+
+
+def test_a_chapter_without_a_sweep_gets_a_sentence(calls, tmp_path):
+    with pytest.raises(sweep.SweepError, match="Chapter 97 has no sweep.*: 98"):
+        sweep.run("97", tmp_path)
+
+
+def test_the_record_that_comes_with_the_course_is_complete():
+    scores = sweep.published("05")
+    assert list(scores) == list(few_labels.experiments())
+    assert all(0 < score < 1 for score in scores.values())
