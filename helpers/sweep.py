@@ -10,7 +10,7 @@ from tqdm import tqdm
 from helpers import memory, state
 from helpers.course import PUBLISHED, ROOT
 
-CHAPTERS = {"05": "few_labels"}  # chapter -> the module with its experiments
+CHAPTERS = {"05": "mlm_experiments"}  # chapter -> the module with its experiments
 CACHED = ROOT / "data" / "cache" / "sweeps"
 
 

@@ -154,7 +154,7 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda tokens, chosen: [False] * 6 + [True], "numbers"),
         (lambda tokens, chosen: "un", "not a tensor"),
     ],
-    "too_good": [("a", "two thirds"), ("b", "smaller rate")],
+    "too_good": [("a", "our own"), ("b", "smaller rate")],
     "is_it_a_leak": [("a", "neighbours"), ("c", "larger")],
     "causal_attention": [
         (lambda q, k, v: causal(q, k, v, ban="none"), "share"),

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from helpers import few_labels, sweep
+from helpers import mlm_experiments, sweep
 
 
 @pytest.fixture
@@ -78,5 +78,5 @@ def test_a_chapter_without_a_sweep_gets_a_sentence(calls, tmp_path):
 
 def test_the_record_that_comes_with_the_course_is_complete():
     scores = sweep.published("05")
-    assert list(scores) == list(few_labels.experiments())
+    assert list(scores) == list(mlm_experiments.experiments())
     assert all(0 < score < 1 for score in scores.values())

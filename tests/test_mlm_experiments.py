@@ -4,7 +4,13 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from helpers import corpora, encoders, few_labels
+from helpers import corpora, encoders, language, mlm_experiments, pieces
+
+
+def few_rows(texts):
+    """Rows of MiniLM's pieces: int64 [rows, 32]."""
+    tokenizer = AutoTokenizer.from_pretrained(encoders.source("minilm"))
+    return pieces.pack(texts[:40], tokenizer, 32)
 
 
 @pytest.fixture(scope="module")
@@ -13,11 +19,13 @@ def sentences():
 
 
 def test_every_score_comes_after_those_that_chose_its_settings():
-    names = list(few_labels.experiments())
+    names = list(mlm_experiments.experiments())
     assert len(names) == len(set(names))
-    for kind in (*few_labels.SMALL, *few_labels.MINILM):
-        for size in few_labels.MINILM_EPOCHS:
-            tuned = f"{kind}_{size}_" if kind in few_labels.SMALL else f"{kind}_tuned_"
+    for kind in (*mlm_experiments.SMALL, *mlm_experiments.MINILM):
+        for size in mlm_experiments.MINILM_EPOCHS:
+            tuned = (
+                f"{kind}_{size}_" if kind in mlm_experiments.SMALL else f"{kind}_tuned_"
+            )
             first = next(i for i, name in enumerate(names) if name.startswith(tuned))
             chosen = [i for i, n in enumerate(names) if n.startswith(f"choose_{kind}")]
             assert min(chosen) < first
@@ -33,13 +41,13 @@ def test_the_best_rate_is_that_of_the_best_validation_score():
         "choose_pretrained_100_0.001": 0.8,
         "scratch_100_0": 0.99,
     }
-    assert few_labels.best_rate(scores, "scratch", 100) == 3e-4
-    assert few_labels.best_rate(scores, "pretrained", 100) == 1e-3
+    assert mlm_experiments.best_rate(scores, "scratch", 100) == 3e-4
+    assert mlm_experiments.best_rate(scores, "pretrained", 100) == 1e-3
 
 
 def test_a_draw_depends_on_its_seed_and_comes_from_training(sentences):
-    one, same = (few_labels.draw(100, 1)["text"][:] for _ in range(2))
-    other = few_labels.draw(100, 2)["text"][:]
+    one, same = (mlm_experiments.draw(100, 1)["text"][:] for _ in range(2))
+    other = mlm_experiments.draw(100, 2)["text"][:]
     assert one == same
     assert one != other
     assert len(set(one)) == 100
@@ -58,18 +66,20 @@ def recorded(monkeypatch, sentences):
         seen[-1][1]["unseen"] = data["text"][:]
         return torch.zeros(len(data)).numpy()
 
-    monkeypatch.setattr(few_labels.training, "classifier", classifier)
-    monkeypatch.setattr(few_labels.training, "predictions", predictions)
+    monkeypatch.setattr(mlm_experiments.training, "classifier", classifier)
+    monkeypatch.setattr(mlm_experiments.training, "predictions", predictions)
     return seen
 
 
 def test_the_twin_differs_in_its_weights_alone(recorded, sentences):
-    scores = {f"choose_{kind}_100_0.0003": 0.6 for kind in few_labels.SMALL}
-    shares = [few_labels.fine_tuned(k, 100, 4, scores) for k in few_labels.SMALL]
+    scores = {f"choose_{kind}_100_0.0003": 0.6 for kind in mlm_experiments.SMALL}
+    shares = [
+        mlm_experiments.fine_tuned(k, 100, 4, scores) for k in mlm_experiments.SMALL
+    ]
     (read, given), (unread, same) = recorded
     assert given == same
     assert given["rate"] == 3e-4
-    assert given["texts"] == few_labels.draw(100, 4)["text"][:]
+    assert given["texts"] == mlm_experiments.draw(100, 4)["text"][:]
     assert given["unseen"] == sentences["test"]["text"][:]
     assert read.config.to_dict() == unread.config.to_dict()
     ours, theirs = read.state_dict(), unread.state_dict()
@@ -89,7 +99,7 @@ def test_the_twin_differs_in_its_weights_alone(recorded, sentences):
 def test_settings_are_chosen_on_other_sentences_than_those_of_the_test(
     recorded, sentences
 ):
-    few_labels.fine_tuned("scratch", 100, 0, {}, rate=1e-3)
+    mlm_experiments.fine_tuned("scratch", 100, 0, {}, rate=1e-3)
     ((_, given),) = recorded
     assert given["rate"] == 1e-3
     assert given["unseen"] == sentences["validation"]["text"][:]
@@ -97,14 +107,15 @@ def test_settings_are_chosen_on_other_sentences_than_those_of_the_test(
 
 @pytest.mark.usefixtures("one_thread")
 def test_minilm_reads_on_once_and_keeps_its_form(tmp_path, monkeypatch, documents):
-    monkeypatch.setattr(few_labels, "ADAPTED", tmp_path)
-    monkeypatch.setattr(few_labels, "HEAD_STEPS", 1)
-    monkeypatch.setattr(few_labels, "STEPS", 2)
-    monkeypatch.setattr(few_labels, "ROWS", 2)
-    read = {"train": {"text": documents}}
-    monkeypatch.setattr(few_labels.corpora, "unlabelled", lambda: read)
-    monkeypatch.setattr(few_labels.recipes, "precision", lambda: "float32")
-    folder = few_labels.adapted(1e-4)
+    monkeypatch.setattr(mlm_experiments, "ADAPTED", tmp_path)
+    monkeypatch.setattr(mlm_experiments, "HEAD_STEPS", 1)
+    monkeypatch.setattr(mlm_experiments, "STEPS", 2)
+    monkeypatch.setattr(mlm_experiments, "ROWS", 2)
+    monkeypatch.setattr(
+        mlm_experiments, "_rows", lambda _: {"train": few_rows(documents)}
+    )
+    monkeypatch.setattr(mlm_experiments.recipes, "precision", lambda: "float32")
+    folder = mlm_experiments.adapted(1e-4)
     assert folder.name == "adapted_0.0001"
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
     before, _ = encoders.load_text("minilm")
@@ -121,20 +132,42 @@ def test_minilm_reads_on_once_and_keeps_its_form(tmp_path, monkeypatch, document
     assert (
         tokenizers[0]("film ##s")["input_ids"] == tokenizers[1]("film ##s")["input_ids"]
     )
-    monkeypatch.setattr(few_labels, "_read_on", None)  # a call would fail
-    assert few_labels.adapted(1e-4) == folder
+    monkeypatch.setattr(mlm_experiments, "_read_on", None)  # a call would fail
+    assert mlm_experiments.adapted(1e-4) == folder
 
 
 def test_the_head_learns_alone_first(tmp_path, monkeypatch, documents):
-    monkeypatch.setattr(few_labels, "ADAPTED", tmp_path)
-    read = {"train": {"text": documents}}
-    monkeypatch.setattr(few_labels.corpora, "unlabelled", lambda: read)
+    monkeypatch.setattr(mlm_experiments, "ADAPTED", tmp_path)
+    monkeypatch.setattr(
+        mlm_experiments, "_rows", lambda _: {"train": few_rows(documents)}
+    )
     trained = []
 
     def watch(model, tokenizer, batches, rate):
         free = {name for name, p in model.named_parameters() if p.requires_grad}
         trained.append((rate, any(name.startswith("bert.") for name in free)))
 
-    monkeypatch.setattr(few_labels, "_read_on", watch)
-    few_labels.adapted(5e-5)
-    assert trained == [(few_labels.HEAD_RATE, False), (5e-5, True)]
+    monkeypatch.setattr(mlm_experiments, "_read_on", watch)
+    mlm_experiments.adapted(5e-5)
+    assert trained == [(mlm_experiments.HEAD_RATE, False), (5e-5, True)]
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(("length", "asked"), mlm_experiments.BEGINNINGS)
+def test_a_beginning_reads_and_asks_as_it_is_named(length, asked, monkeypatch):
+    dice = torch.Generator().manual_seed(0)
+    rows = torch.randint(5, 8192, (64, 128), generator=dice)
+    monkeypatch.setattr(
+        mlm_experiments, "_rows", lambda _: {"train": rows, "validation": rows[:4]}
+    )
+    monkeypatch.setattr(mlm_experiments, "BEGINNING", 2)
+    monkeypatch.setattr(mlm_experiments.recipes, "precision", lambda: "float32")
+    seen, loss = [], language.loss
+
+    def watched(kind, model, tokenizer, batch, seed, share):
+        seen.append((tuple(batch.shape), share))
+        return loss(kind, model, tokenizer, batch, seed, share)
+
+    monkeypatch.setattr(language, "loss", watched)
+    assert 0 <= mlm_experiments._beginning(length, asked, {}) < 0.01
+    assert seen == [((2048 // length, length), asked)] * 2
