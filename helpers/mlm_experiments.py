@@ -24,16 +24,16 @@ from helpers import corpora, encoders, language, pieces, recipes, training
 from helpers.course import ROOT
 
 SEEDS = range(3)
-SMALL_EPOCHS = {100: 20, 300: 10, 1000: 6}  # by number of labels: similar numbers of
-MINILM_EPOCHS = {100: 10, 1000: 4}  # steps for each
-SMALL_RATES, MINILM_RATES = (1e-4, 3e-4, 1e-3), (5e-5, 2e-4)
+SMALL_EPOCHS = {100: 12, 300: 8, 1000: 5}  # by number of labels: fewer labels are read
+MINILM_EPOCHS = {100: 8, 1000: 3}  # more often
+SMALL_RATES, MINILM_RATES = (2e-4, 6e-4), (5e-5, 2e-4)
 SMALL = ("pretrained", "scratch")  # course-bert, and its twin that has read nothing
 MINILM = ("plain", "adapted")  # as it is, and after reading on in film reviews
 ADAPTING_RATES = (3e-5, 1e-4)
 BEGINNINGS = [(128, 0.15), (128, 0.3), (32, 0.15), (32, 0.3)]  # length, share asked
 BEGINNING, SCHEDULED = 700, 7000  # steps taken, of so many for which rates are planned
 HEAD_RATE, HEAD_STEPS = 1e-3, 100
-STEPS, ROWS, LENGTH = 500, 16, 128
+STEPS, ROWS, LENGTH = 400, 16, 128
 ADAPTED = ROOT / "data" / "cache" / "sweeps"
 
 

@@ -55,6 +55,7 @@ def classifier(
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
+    settings.train_sampling_strategy = "random"  # else it predicts in another order
     return trainer
 
 

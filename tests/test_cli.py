@@ -117,7 +117,7 @@ def test_fetch_wants_names(capsys):
         ["test"],
         ["assets", "fetch", "minilm"],
         ["pretrain", "mlm"],
-        ["sweep", "7"],
+        ["sweep", "2"],
     ],
 )
 def test_commands_set_up_first_and_pass_themselves_on(argv):

@@ -360,7 +360,7 @@ def test_too_few_documents_are_counted(documents, kind, tmp_path, command, n):
     left = len(corpora.documents(file)["train"])
     words = sentence(err)
     assert f"{left} documents are left to train on" in words
-    assert f"needs {1024 // language.CONTEXT[kind]} rows" in words
+    assert f"needs {recipes.Recipe.tokens // language.CONTEXT[kind]} rows" in words
 
 
 def test_too_short_a_budget_gets_a_sentence(kind, corpus, tmp_path, command):
@@ -559,7 +559,7 @@ def test_the_log_has_a_row_now_and_then(finished, kind):
     assert [int(row["step"]) for row in log] == [2, 4, 6, 8, 10, 12]
     for row in log:
         step = int(row["step"])
-        assert int(row["tokens"]) == 1024 * step
+        assert int(row["tokens"]) == recipe.tokens * step
         assert float(row["rate"]) == recipe.rate_at(step - 1)
         assert bool(row["held_out_loss"]) == (step % 4 == 0)
 
@@ -596,16 +596,17 @@ def test_every_row_is_read_once_before_any_is_read_again(
 ):
     loss, seen = language.loss, []
 
-    def watch(kind, model, tokenizer, rows, seed):
-        seen.append((seed, [hash(tuple(row)) for row in rows.tolist()]))
-        return loss(kind, model, tokenizer, rows, seed)
+    def watch(kind, model, tokenizer, rows, seed, **options):
+        whole = rows.view(-1, language.CONTEXT[kind])
+        seen.append((seed, [hash(tuple(row)) for row in whole.tolist()]))
+        return loss(kind, model, tokenizer, rows, seed, **options)
 
     monkeypatch.setattr(language, "loss", watch)
     text = corpora.documents(corpus)["train"]["text"]
     tokenizer = AutoTokenizer.from_pretrained
     pretrain.run(kind, tmp_path, steps=1, corpus=corpus)
     packed = pieces.pack(text, tokenizer(tmp_path), language.CONTEXT[kind])
-    per_epoch = len(packed) // (1024 // language.CONTEXT[kind])
+    per_epoch = len(packed) // (recipes.Recipe.tokens // language.CONTEXT[kind])
     seen.clear()
     pretrain.run(kind, tmp_path / "again", steps=2 * per_epoch, corpus=corpus)
     known = {hash(tuple(row)) for row in packed.tolist()}
@@ -632,6 +633,39 @@ def test_a_published_run_is_copied_whole(kind, corpus, tmp_path, command, monkey
     assert cards.REVIEWS in (target / "README.md").read_text(encoding="utf-8")
     assert {file.name for file in language.files(target)} <= set(content(target))
     assert pretrain.STATE not in content(target)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lengths"), [("mlm", [32] * 3 + [128] * 7), ("clm", [128] * 10)]
+)
+def test_a_bert_reads_short_rows_at_first(kind, lengths):
+    recipe = recipes.Recipe(kind, 10, vocabulary="", corpus="", early=0.3)
+    assert [recipe.length_at(number, 128) for number in range(10)] == lengths
+    assert recipe.length_at(0, 16) == 16
+
+
+def test_short_rows_are_the_same_text(kind, finished, monkeypatch):
+    _, tokenizer = language.load(kind, finished(kind))
+    dice = torch.Generator().manual_seed(3)
+    length = language.CONTEXT[kind]
+    rows = torch.randint(5, len(tokenizer), (16, length), generator=dice)
+    recipe = recipes.Recipe(kind, 4, vocabulary="", corpus="", early=0.5)
+    model, optimizers = recipes.newborn(recipe, tokenizer)
+    seen, loss = [], language.loss
+
+    def watch(kind, model, tokenizer, rows, seed, share):
+        seen.append((rows, share))
+        return loss(kind, model, tokenizer, rows, seed, share)
+
+    monkeypatch.setattr(language, "loss", watch)
+    for number in (0, 3):
+        recipes.step(recipe, model, optimizers, tokenizer, rows, number)
+    early, late = (some for some, _ in seen)
+    assert early.shape[1] == (recipe.short if kind == "mlm" else length)
+    assert late.shape[1] == length
+    known = {tuple(row) for row in rows.tolist()}
+    assert {tuple(row) for row in early.view(-1, length).tolist()} <= known
+    assert {share for _, share in seen} == {recipe.asked}
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1))

@@ -42,7 +42,7 @@ def fitted(tokenizer, data, seed=0, **options):
 
 @pytest.mark.usefixtures("one_thread")
 def test_it_learns_and_predicts_in_the_order_of_the_texts(tokenizer, data):
-    trainer = fitted(tokenizer, data)
+    trainer = fitted(tokenizer, data, epochs=40)
     said = training.predictions(trainer, data, tokenizer)
     assert (said == LABELS).mean() > 0.9
     backwards = data.select(range(len(data))[::-1])
