@@ -1,5 +1,6 @@
 """What a step of pre-training costs: counted operations, speed, where the time goes."""
 
+import os
 import time
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,6 +20,7 @@ WORK = {  # parts of the names of torch's operations
     "moving and converting numbers": ("copy", "cat", "fill_", "zero_", "index"),
 }
 OPTIMIZER, REST = "optimizers", "all else"
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # of the profiler, else it prints
 
 
 class Speed(NamedTuple):
