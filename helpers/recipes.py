@@ -29,7 +29,7 @@ class Recipe:
     clip: float = 1.0
     asked: float = 0.3  # mlm: share of the pieces; twice BERT's, so twice the lessons
     short: int = 32  # mlm: rows are read in parts of this length for the first `early`
-    early: float = 0.3  # of all steps: in short rows attention finds neighbours sooner
+    early: float = 0.2  # of all steps: in short rows attention finds neighbours sooner
     precision: str = "float32"  # of the matrix products: float32 or bfloat16
 
     @property
