@@ -19,6 +19,11 @@ TASKS = {
     "of the steps, in parts of {short}",
     "clm": "guess the next word piece",
 }
+CURVES = {
+    "mlm": " The held-out loss is that of whole rows with 15 % of the pieces asked\n"
+    "for: it lies high while training reads parts, and below the training loss later.",
+    "clm": "",
+}
 MEANING = {
     "perplexity": "perplexity of the next piece",
     "trigram_perplexity": "the same, interpolated trigram (Jelinek and Mercer 1980)",
@@ -58,7 +63,7 @@ at {recipe[clip]:g}; no dropout; {recipe[precision]} matrix products, float32 we
 |---|---|---|---|
 {rows}
 
-**Curve.** Every point stands in `log.csv`.
+**Curve.** Every point stands in `log.csv`.{about_curve}
 
 ![Loss in nats, from {first:.1f} to {last:.2f}, held out {final:.2f}](curve.png)
 
@@ -95,6 +100,7 @@ def write(folder: Path) -> None:
         title=TITLES[recipe["kind"]],
         kind=recipe["kind"],
         task=TASKS[recipe["kind"]].format(**recipe),
+        about_curve=CURVES[recipe["kind"]],
         epochs=last["tokens"] / results["tokens"]["train"],
         context=config.get("n_positions") or config["max_position_embeddings"],
         hours=last["seconds"] / 3600,

@@ -106,6 +106,10 @@ def test_the_command_makes_the_same_kind_again(card, kind):
     assert cards.TITLES[kind] in card
 
 
+def test_only_the_masked_model_has_two_ways_of_reading_to_explain(card, kind):
+    assert ("it lies high while training reads parts" in card) is (kind == "mlm")
+
+
 def test_every_figure_has_a_row_with_its_interval_and_size(card, kind):
     rows = [line for line in card.splitlines() if line.startswith("| ")][1:]
     assert rows == [
