@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         "run the experiments that a chapter shows but cannot wait for",
         "sweep 05",
     )
-    sweep.add_argument("chapter", metavar="NN", type=_chapter)
+    sweep.add_argument("chapter", metavar="NN", type=lambda text: text.zfill(2))
     sweep.add_argument(
         "--save", action="store_true", help="publish the record in data/results/"
     )
@@ -324,14 +324,13 @@ def _sweep(args: argparse.Namespace) -> int:
     _quiet()
     from helpers import sweep  # noqa: PLC0415 - as in `_run`
 
-    number = args.chapter.name[:2]
     try:
-        record = sweep.run(number)
+        record = sweep.run(args.chapter)
     except sweep.SweepError as error:
         print(error, file=sys.stderr)
         return 1
     if args.save:
-        record = sweep.publish(number, record)
+        record = sweep.publish(args.chapter, record)
     print(f"Every score is in {record}.")
     return 0
 
