@@ -15,19 +15,20 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from transformers import (
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     BertForMaskedLM,
+    BertForSequenceClassification,
 )
 
-from helpers import corpora, encoders, language, pieces, recipes, training
+from helpers import cloze, corpora, encoders, language, pieces, recipes, training
 from helpers.course import ROOT
 
 SEEDS = range(3)
 SMALL_EPOCHS = {100: 12, 300: 8, 1000: 5}  # by number of labels: fewer labels are read
 MINILM_EPOCHS = {100: 8, 1000: 3}  # more often
-SMALL_RATES, MINILM_RATES = (2e-4, 6e-4), (5e-5, 2e-4)
+SMALL_RATES, MINILM_RATES = (1e-4, 2e-4, 4e-4), (5e-5, 2e-4)
 SMALL = ("pretrained", "scratch")  # course-bert, and its twin that has read nothing
+WAYS = ("hole", "head")  # by the head for holes, or by a newborn one on [CLS]
 MINILM = ("plain", "adapted")  # as it is, and after reading on in film reviews
 ADAPTING_RATES = (3e-5, 1e-4)
 BEGINNINGS = [(128, 0.15), (128, 0.3), (32, 0.15), (32, 0.3)]  # length, share asked
@@ -50,11 +51,8 @@ def _small() -> dict:
     found = {}
     for size in SMALL_EPOCHS:
         for kind in SMALL:
-            for rate in SMALL_RATES:
-                name = f"choose_{kind}_{size}_{rate:g}"
-                found[name] = partial(_choose, kind, size, rate)
-            for seed in SEEDS:
-                found[f"{kind}_{size}_{seed}"] = partial(_chosen, kind, size, seed)
+            for way in WAYS:
+                found |= _tuned(kind, way, size, SMALL_RATES)
         for seed in SEEDS:
             found[f"tfidf_{size}_{seed}"] = partial(_tfidf, size, seed)
     return found
@@ -70,13 +68,21 @@ def _adaptation() -> dict:
             for seed in SEEDS:
                 name = f"{kind}_frozen_{size}_{seed}"
                 found[name] = partial(_frozen, kind, size, seed)
-            for rate in MINILM_RATES:
-                name = f"choose_{kind}_{size}_{rate:g}"
-                found[name] = partial(_choose, kind, size, rate)
-            for seed in SEEDS:
-                name = f"{kind}_tuned_{size}_{seed}"
-                found[name] = partial(_chosen, kind, size, seed)
+            found |= _tuned(kind, "head", size, MINILM_RATES)
     return found
+
+
+def _tuned(kind: str, way: str, size: int, rates) -> dict:
+    """Return the runs that choose a learning rate, and then those that use it."""
+    choosing = {
+        f"choose_{kind}_{way}_{size}_{rate:g}": partial(_choose, kind, way, size, rate)
+        for rate in rates
+    }
+    chosen = {
+        f"{kind}_{way}_{size}_{seed}": partial(_chosen, kind, way, size, seed)
+        for seed in SEEDS
+    }
+    return choosing | chosen
 
 
 def draw(size: int, seed: int):
@@ -86,39 +92,47 @@ def draw(size: int, seed: int):
     return pool.select(rows)
 
 
-def fine_tuned(kind: str, size: int, seed: int, scores: dict, rate: float = 0) -> float:
+def fine_tuned(
+    kind: str, way: str, size: int, seed: int, scores: dict, rate: float = 0
+) -> float:
     """Fine-tune a model on one draw; return its accuracy on the test sentences.
 
-    `kind` is one of `SMALL` and `MINILM`; the learning rate is that which `scores` say
-    was best on the validation sentences. With a `rate` of your own the accuracy is that
-    on the validation sentences.
+    `kind` is one of `SMALL` and `MINILM`. `way` is `hole`, by the head that the model
+    has, or `head`, by a newborn one on [CLS]. The learning rate is that which `scores`
+    say was best on the validation sentences; with a `rate` of your own the accuracy is
+    that on the validation sentences.
     """
-    part = "validation" if rate else "test"
     folder = _folder(kind, scores)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    torch.manual_seed(seed)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, dtype=torch.float32, hidden_dropout_prob=0.1
-    )
-    if kind == "scratch":
-        model = type(model)(model.config)  # the same architecture, random weights
+    data, unseen = draw(size, seed), _sentences()["validation" if rate else "test"]
+    if way == "hole":
+        data, unseen = cloze.ask(data), cloze.ask(unseen)
     epochs = (SMALL_EPOCHS if kind in SMALL else MINILM_EPOCHS)[size]
     trainer = training.classifier(
-        model,
+        _model(kind, way, folder, tokenizer, seed),
         tokenizer,
-        draw(size, seed),
+        data,
         epochs=epochs,
-        rate=rate or best_rate(scores, kind, size),
+        rate=rate or best_rate(scores, kind, way, size),
         seed=seed,
     )
-    unseen = _sentences()[part]
     said = training.predictions(trainer, unseen, tokenizer)
     return float((said == np.array(unseen["label"])).mean())
 
 
-def best_rate(scores: dict, kind: str, size: int) -> float:
+def _model(kind, way, folder, tokenizer, seed):
+    """Return a classifier: the weights of a folder or, for scratch, random ones."""
+    torch.manual_seed(seed)
+    form = cloze.ClozeClassifier if way == "hole" else BertForSequenceClassification
+    model = form.from_pretrained(folder, dtype=torch.float32, hidden_dropout_prob=0.1)
+    if kind == "scratch":
+        model = form(model.config)  # the same architecture
+    return model.listen(tokenizer) if way == "hole" else model
+
+
+def best_rate(scores: dict, kind: str, way: str, size: int) -> float:
     """Return the learning rate that was best on the validation sentences."""
-    return _best(scores, f"choose_{kind}_{size}_")
+    return _best(scores, f"choose_{kind}_{way}_{size}_")
 
 
 def _best(scores, prefix: str) -> float:
@@ -126,12 +140,12 @@ def _best(scores, prefix: str) -> float:
     return float(max(tried, key=scores.get).removeprefix(prefix))
 
 
-def _choose(kind, size, rate, scores) -> float:
-    return fine_tuned(kind, size, 0, scores, rate)
+def _choose(kind, way, size, rate, scores) -> float:
+    return fine_tuned(kind, way, size, 0, scores, rate)
 
 
-def _chosen(kind, size, seed, scores) -> float:
-    return fine_tuned(kind, size, seed, scores)
+def _chosen(kind, way, size, seed, scores) -> float:
+    return fine_tuned(kind, way, size, seed, scores)
 
 
 def _tfidf(size, seed, scores) -> float:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from helpers import corpora, encoders, language, mlm_experiments, pieces
+from helpers import cloze, corpora, encoders, language, mlm_experiments, pieces
 
 
 def few_rows(texts):
@@ -20,29 +20,28 @@ def sentences():
 
 def test_every_score_comes_after_those_that_chose_its_settings():
     names = list(mlm_experiments.experiments())
-    assert len(names) == len(set(names))
-    for kind in (*mlm_experiments.SMALL, *mlm_experiments.MINILM):
-        for size in mlm_experiments.MINILM_EPOCHS:
-            tuned = (
-                f"{kind}_{size}_" if kind in mlm_experiments.SMALL else f"{kind}_tuned_"
-            )
-            first = next(i for i, name in enumerate(names) if name.startswith(tuned))
-            chosen = [i for i, n in enumerate(names) if n.startswith(f"choose_{kind}")]
-            assert min(chosen) < first
+    tuned = [n for n in names if n[-2] == "_" and ("_hole_" in n or "_head_" in n)]
+    assert len(tuned) == 3 * (2 * 2 * 3 + 2 * 2)  # seeds; small and large, by labels
+    for name in tuned:
+        begin = f"choose_{name[:-2]}_"
+        chosen = [i for i, other in enumerate(names) if other.startswith(begin)]
+        assert len(chosen) > 1
+        assert max(chosen) < names.index(name)
     adapting = [i for i, name in enumerate(names) if "adapting" in name]
     assert max(adapting) < names.index("adapted_frozen_100_0")
 
 
 def test_the_best_rate_is_that_of_the_best_validation_score():
     scores = {
-        "choose_scratch_100_0.0001": 0.5,
-        "choose_scratch_100_0.0003": 0.7,
-        "choose_scratch_1000_0.001": 0.9,
-        "choose_pretrained_100_0.001": 0.8,
-        "scratch_100_0": 0.99,
+        "choose_scratch_head_100_0.0001": 0.5,
+        "choose_scratch_head_100_0.0003": 0.7,
+        "choose_scratch_head_1000_0.001": 0.9,
+        "choose_scratch_hole_100_0.001": 0.9,
+        "choose_pretrained_head_100_0.001": 0.8,
+        "scratch_head_100_0": 0.99,
     }
-    assert mlm_experiments.best_rate(scores, "scratch", 100) == 3e-4
-    assert mlm_experiments.best_rate(scores, "pretrained", 100) == 1e-3
+    assert mlm_experiments.best_rate(scores, "scratch", "head", 100) == 3e-4
+    assert mlm_experiments.best_rate(scores, "pretrained", "head", 100) == 1e-3
 
 
 def test_a_draw_depends_on_its_seed_and_comes_from_training(sentences):
@@ -71,16 +70,20 @@ def recorded(monkeypatch, sentences):
     return seen
 
 
-def test_the_twin_differs_in_its_weights_alone(recorded, sentences):
-    scores = {f"choose_{kind}_100_0.0003": 0.6 for kind in mlm_experiments.SMALL}
+@pytest.mark.parametrize("way", mlm_experiments.WAYS)
+def test_the_twin_differs_in_its_weights_alone(way, recorded, sentences):
+    scores = {f"choose_{k}_{way}_100_0.0003": 0.6 for k in mlm_experiments.SMALL}
     shares = [
-        mlm_experiments.fine_tuned(k, 100, 4, scores) for k in mlm_experiments.SMALL
+        mlm_experiments.fine_tuned(kind, way, 100, 4, scores)
+        for kind in mlm_experiments.SMALL
     ]
     (read, given), (unread, same) = recorded
     assert given == same
     assert given["rate"] == 3e-4
-    assert given["texts"] == mlm_experiments.draw(100, 4)["text"][:]
-    assert given["unseen"] == sentences["test"]["text"][:]
+    prompt = cloze.PROMPT if way == "hole" else ""
+    drawn = mlm_experiments.draw(100, 4)["text"]
+    assert given["texts"] == [prompt + text for text in drawn]
+    assert given["unseen"] == [prompt + text for text in sentences["test"]["text"]]
     assert read.config.to_dict() == unread.config.to_dict()
     ours, theirs = read.state_dict(), unread.state_dict()
     assert {k: v.shape for k, v in ours.items()} == {
@@ -99,7 +102,7 @@ def test_the_twin_differs_in_its_weights_alone(recorded, sentences):
 def test_settings_are_chosen_on_other_sentences_than_those_of_the_test(
     recorded, sentences
 ):
-    mlm_experiments.fine_tuned("scratch", 100, 0, {}, rate=1e-3)
+    mlm_experiments.fine_tuned("scratch", "head", 100, 0, {}, rate=1e-3)
     ((_, given),) = recorded
     assert given["rate"] == 1e-3
     assert given["unseen"] == sentences["validation"]["text"][:]
