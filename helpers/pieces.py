@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 SIZE = 8192  # enough for some million words; BERT takes 30 522 for three billion
 MASKED_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+TEXTS_AT_ONCE = 1000  # to encode: an encoded text is much larger than its ids
 END, PAD = "<|endoftext|>", "<|pad|>"
 
 
@@ -88,13 +89,14 @@ def byte_pairs(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
 
 def stream(texts, tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
     """Join texts into one row of ids, each text followed by its end: int64 [tokens]."""
-    end = tokenizer.sep_token_id or tokenizer.eos_token_id
-    encoded = tokenizer.backend_tokenizer.encode_batch(
-        list(texts), add_special_tokens=False
-    )
-    return torch.tensor(
-        [i for text in encoded for i in (*text.ids, end)], dtype=torch.long
-    )
+    end, texts = tokenizer.sep_token_id or tokenizer.eos_token_id, list(texts)
+    parts = [torch.empty(0, dtype=torch.long)]
+    for first in range(0, len(texts), TEXTS_AT_ONCE):
+        encoded = tokenizer.backend_tokenizer.encode_batch(
+            texts[first : first + TEXTS_AT_ONCE], add_special_tokens=False
+        )
+        parts.append(torch.tensor([i for text in encoded for i in (*text.ids, end)]))
+    return torch.cat(parts)
 
 
 def pack(texts, tokenizer: PreTrainedTokenizerFast, length: int) -> torch.Tensor:
