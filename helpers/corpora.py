@@ -5,31 +5,27 @@ itself: a review is in the same split on every machine, in every version of the 
 however the file is ordered, and no copy of it can stand on two sides.
 """
 
-import hashlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from helpers import assets
+from helpers.csv_texts import CorpusWarning as CorpusWarning
+from helpers.csv_texts import class_counts as class_counts
+from helpers.csv_texts import from_csv as from_csv
+from helpers.texts import TEST, VALIDATION, CorpusError, clean, position
 
 LABELS = ["negative", "positive"]
 FEATURES = Features({"text": Value("string"), "label": ClassLabel(names=LABELS)})
-VALIDATION, TEST = 0.125, 0.125  # shares; the rest is for training
-TAG = re.compile(r"</?(?:br|hr|p|i|b|em|strong)\s*/?>", re.IGNORECASE)
-BETWEEN = re.compile(r"[\W_]+")  # all that is neither letter nor digit
 WORD = re.compile(r"[^\W_]+")
 SHARED_WORDS, SHORT_RUN = (
     13,
     8,
 )  # a run of so many equal words is a copy (Brown et al. 2020)
 SHORTEST, FEWEST_LETTERS, FEWEST_DIFFERENT = 20, 0.7, 0.2  # see `flaw`
-WINDOWS = {0x85: "…", 0x91: "‘", 0x92: "’", 0x93: "“", 0x94: "”", 0x96: "–", 0x97: "—"}
-
-
-class CorpusError(ValueError):
-    """A file cannot serve as a corpus; the message says why and what to do."""
 
 
 def rotten_tomatoes() -> DatasetDict:
@@ -126,20 +122,6 @@ def copies(texts, originals) -> list[bool]:
     ]
 
 
-def clean(text: str) -> str:
-    """Replace HTML tags and stray Windows-1252 control characters; fold white space."""
-    return " ".join(TAG.sub(" ", text).translate(WINDOWS).split())
-
-
-def position(text: str) -> float:
-    """Map a text to a number in [0, 1) that depends on its letters and digits only.
-
-    Two texts that differ in case, punctuation or spacing get the same number.
-    """
-    digest = hashlib.sha256(BETWEEN.sub("", text.casefold()).encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64
-
-
 def split(table: pd.DataFrame) -> DatasetDict:
     """Deduplicate a table of text and label, order it by hash and split it.
 
@@ -162,6 +144,12 @@ def split(table: pd.DataFrame) -> DatasetDict:
             for name, part in parts.items()
         }
     )
+
+
+def draw(data: Dataset, size: int, seed: int) -> Dataset:
+    """Return `size` rows of labelled data, chosen at random, equal for equal seeds."""
+    rows = np.random.default_rng(seed).choice(len(data), size, replace=False)
+    return data.select(rows)
 
 
 def _reviews(source: str) -> DatasetDict:

@@ -77,27 +77,46 @@ def cls_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return hidden[:, 0]
 
 
-@torch.no_grad()
 def embed_texts(model, tokenizer, texts, pool=mean_pool, max_length=64):
     """Turn texts into vectors: a list of n strings -> float32 [n, width].
 
+    `pool(hidden, mask)` makes one vector of the token vectors.
+    """
+
+    def vectors(output, mask):
+        return pool(output.last_hidden_state, mask)
+
+    return _read(model, tokenizer, texts, max_length, vectors)
+
+
+def logits(model, tokenizer, texts, max_length=64) -> torch.Tensor:
+    """Return a classifier's scores without dropout: n texts -> float32 [n, classes]."""
+    was_training = model.training
+    model.eval()
+    scores = _read(model, tokenizer, texts, max_length, lambda out, mask: out.logits)
+    model.train(was_training)
+    return scores
+
+
+@torch.no_grad()
+def _read(model, tokenizer, texts, max_length, rows_of) -> torch.Tensor:
+    """Run texts through a model; `rows_of(output, mask)` gives a row for each.
+
     Texts are sorted by length and batched by number of tokens, so that almost nothing
-    is padded; `pool(hidden, mask)` makes one vector of the token vectors.
+    is padded; the rows come in the order of the texts.
     """
     ids = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
-    vectors = [None] * len(ids)
+    rows = [None] * len(ids)
     while order:
         size = max(1, TOKENS_PER_BATCH // len(ids[order[0]]))
         chosen, order = order[:size], order[size:]
         batch = {"input_ids": [ids[i] for i in chosen]}
         batch = tokenizer.pad(batch, return_tensors="pt").to(model.device)
-        hidden = model(**batch).last_hidden_state
-        for i, vector in zip(
-            chosen, pool(hidden, batch["attention_mask"]), strict=True
-        ):
-            vectors[i] = vector
-    return torch.stack(vectors).cpu()
+        output = rows_of(model(**batch), batch["attention_mask"])
+        for i, row in zip(chosen, output, strict=True):
+            rows[i] = row
+    return torch.stack(rows).cpu()
 
 
 @torch.no_grad()

@@ -108,7 +108,7 @@ def load(kind: str, name: str):
         raise
     except Exception as error:  # of safetensors, json, transformers: no common kin
         raise CheckpointError(
-            f"{name} cannot be read ({_first_line(error)}): it is missing, damaged or "
+            f"{name} cannot be read ({first_line(error)}): it is missing, damaged or "
             "cut short, so fetch or make it again."
         ) from error
     if report["missing_keys"]:
@@ -195,7 +195,8 @@ def next_token_losses(model, tokens: torch.Tensor) -> torch.Tensor:
     return scored[: len(tokens) - 1]
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or its kind, at most 120 letters."""
     lines = str(error).strip().splitlines()
     return lines[0][:120] if lines else type(error).__name__
 

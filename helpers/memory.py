@@ -1,10 +1,12 @@
 """How the C library hands out memory, which decides much of a training step's time."""
 
 import ctypes
+import gc
 import sys
 
-TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # the numbers of glibc's mallopt(3)
-NEVER, AHEAD = 2**31 - 1, 2**28  # bytes
+# the numbers of glibc's mallopt(3)
+TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, MMAP_MAX = -1, -2, -3, -4
+NEVER, AHEAD, LARGE = 2**31 - 1, 2**28, 2**17  # bytes
 
 
 def keep() -> bool:
@@ -16,10 +18,30 @@ def keep() -> bool:
     Costs memory that other processes could have had. Does nothing where the C library
     is not glibc (macOS, Windows).
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _of_glibc("mallopt")
     if mallopt is None:
         return False
     settings = ((MMAP_MAX, 0), (TRIM_THRESHOLD, NEVER), (TOP_PAD, AHEAD))
     return all([mallopt(name, value) for name, value in settings])
+
+
+def release() -> bool:
+    """Give freed memory back, from now on at once; return whether the C library can.
+
+    The opposite of `keep`, slower: the size of the process then shows what is in use.
+    """
+    gc.collect()
+    mallopt = _of_glibc("mallopt")
+    if mallopt is None:
+        return False
+    settings = ((MMAP_MAX, 2**16), (MMAP_THRESHOLD, LARGE), (TRIM_THRESHOLD, LARGE))
+    set_up = all([mallopt(name, value) for name, value in (*settings, (TOP_PAD, 0))])
+    ctypes.CDLL(None).malloc_trim(0)
+    return set_up
+
+
+def _of_glibc(name: str):
+    """Return a function of glibc, or None where the C library is another one."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), name, None)

@@ -81,6 +81,19 @@ def paired(right, other) -> Score:
     return Score(centre, centre - float(half), centre + float(half), difference.size)
 
 
+def mcnemar(right, other) -> float:
+    """Return the exact p of McNemar's test (1947): are two methods equally often right?
+
+    `right` and `other` say for each of the same n cases whether the method was right.
+    Only cases count where exactly one of them was; without any, p is 1.
+    """
+    right, other = np.asarray(right, bool), np.asarray(other, bool)
+    mine, theirs = int((right & ~other).sum()), int((other & ~right).sum())
+    if not mine + theirs:
+        return 1.0
+    return float(stats.binomtest(mine, mine + theirs).pvalue)
+
+
 def clustered(values, groups) -> Score:
     """Return the mean of n values that come in groups, such as tokens in texts.
 

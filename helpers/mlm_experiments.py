@@ -88,9 +88,7 @@ def _tuned(kind: str, way: str, size: int, rates) -> dict:
 
 def draw(size: int, seed: int):
     """Return the labelled sentences of one draw; every candidate gets the same."""
-    pool = _sentences()["train"]
-    rows = np.random.default_rng(seed).choice(len(pool), size, replace=False)
-    return pool.select(rows)
+    return corpora.draw(_sentences()["train"], size, seed)
 
 
 def fine_tuned(
@@ -117,8 +115,8 @@ def fine_tuned(
         rate=rate or best_rate(scores, kind, way, size),
         seed=seed,
     )
-    said = training.predictions(trainer, unseen, tokenizer)
-    return float((said == np.array(unseen["label"])).mean())
+    said = encoders.logits(trainer.model, tokenizer, unseen["text"]).argmax(1)
+    return float((said.numpy() == np.array(unseen["label"])).mean())
 
 
 def _model(kind, way, folder, tokenizer, seed):

@@ -10,7 +10,10 @@ from tqdm import tqdm
 from helpers import memory, state
 from helpers.course import PUBLISHED, ROOT
 
-CHAPTERS = {"05": "mlm_experiments"}  # chapter -> the module with its experiments
+CHAPTERS = {
+    "03": "tuning_experiments",
+    "05": "mlm_experiments",
+}  # chapter -> the module with its experiments
 CACHED = ROOT / "data" / "cache" / "sweeps"
 
 
@@ -22,7 +25,8 @@ def run(number: str, folder: Path = CACHED) -> Path:
     """Run what is not yet recorded of a chapter's experiments; return the record.
 
     Each experiment is a function that takes the scores so far, by name, and returns a
-    number. The record is written after each one, so an interrupted sweep goes on.
+    number, or numbers by name. The record is written after each one, so an interrupted
+    sweep goes on.
     Raises SweepError for a chapter without a sweep, or a damaged record.
     """
     if number not in CHAPTERS:
@@ -38,7 +42,7 @@ def run(number: str, folder: Path = CACHED) -> Path:
     with tqdm(waiting, unit="experiment") as bar:
         for name in bar:
             bar.set_postfix_str(name)
-            scores[name] = float(experiments[name](scores))
+            scores[name] = _plain(experiments[name](scores))
             content = json.dumps(scores, indent=1, allow_nan=False) + "\n"
             state.replace(file, content.encode())
     return file
@@ -49,12 +53,18 @@ def publish(number: str, file: Path) -> Path:
     return Path(shutil.copyfile(file, PUBLISHED / file.name))
 
 
-def published(number: str) -> dict[str, float]:
+def published(number: str) -> dict:
     """Return the scores that come with the course, by experiment."""
     return _read(PUBLISHED / f"{number}_sweep.json")
 
 
-def _read(file: Path) -> dict[str, float]:
+def _plain(result):
+    if isinstance(result, dict):
+        return {name: float(value) for name, value in result.items()}
+    return float(result)
+
+
+def _read(file: Path) -> dict:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:

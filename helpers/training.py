@@ -1,15 +1,19 @@
-"""A Trainer set up well: short batches, a warm-up, a decay, and nothing hidden."""
+"""A Trainer set up well: short batches, a warm-up, a decay, early stop, resume."""
 
 import tempfile
+from contextlib import nullcontext
+from pathlib import Path
 
-import numpy as np
+import torch
 from datasets import Dataset, disable_progress_bars
 from transformers import (
     DataCollatorWithPadding,
+    EarlyStoppingCallback,
     PrinterCallback,
     Trainer,
     TrainingArguments,
 )
+from transformers.trainer_utils import get_last_checkpoint
 
 disable_progress_bars()  # of encoding texts: it takes under a second
 
@@ -24,39 +28,70 @@ def classifier(
     batch: int = 16,
     max_length: int = 64,
     seed: int = 0,
+    validation: Dataset | None = None,
+    patience: int | None = None,
+    folder: Path | None = None,
+    groups: list[dict] | None = None,
+    callbacks=(),
+    **options,
 ) -> Trainer:
     """Fine-tune a text classifier in place and return its Trainer.
 
-    `train` has the columns text and label. Each batch is padded to its longest text,
-    and texts of similar length stand together; AdamW, a warm-up over a tenth of the
-    steps, then a straight line down to nothing. Nothing is written to disk.
+    `train` and `validation` have the columns text and label. Each batch is padded to
+    its longest text, and texts of similar length stand together; AdamW, a warm-up over
+    a tenth of the steps, then a straight line down to nothing. `options` change any of
+    the library's TrainingArguments.
+
+    With `validation` its loss is logged after each epoch. With `patience`, too,
+    training stops after so many epochs without a lower one, and the weights of the best
+    epoch come back. `groups` are AdamW's parameter groups, as `unfreezing.layerwise`
+    makes them. With `folder` a checkpoint is written there after each epoch, and
+    training goes on from the last one that it finds; else nothing is left on disk.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         settings = TrainingArguments(
-            folder,
+            str(place),
             num_train_epochs=epochs,
             learning_rate=rate,
             per_device_train_batch_size=batch,
             per_device_eval_batch_size=4 * batch,
-            warmup_steps=0.1,
-            train_sampling_strategy="group_by_length",
-            save_strategy="no",
-            logging_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=model.device.type == "cpu",
             seed=seed,
+            use_cpu=model.device.type == "cpu",
+            **_schedule(validation, patience, folder) | options,
         )
         trainer = Trainer(
             model,
             settings,
             train_dataset=encode(train, tokenizer, max_length),
+            eval_dataset=validation and encode(validation, tokenizer, max_length),
             data_collator=DataCollatorWithPadding(tokenizer),
+            optimizers=(torch.optim.AdamW(groups), None) if groups else (None, None),
+            callbacks=[*callbacks, *_stop(patience)],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    settings.train_sampling_strategy = "random"  # else it predicts in another order
+        last = get_last_checkpoint(place) if folder and Path(place).is_dir() else None
+        trainer.train(resume_from_checkpoint=last)
     return trainer
+
+
+def _schedule(validation, patience, folder) -> dict:
+    """Return the TrainingArguments that an option of `classifier` may change."""
+    return {
+        "warmup_steps": 0.1,
+        "train_sampling_strategy": "group_by_length",
+        "eval_strategy": "epoch" if validation else "no",
+        "save_strategy": "epoch" if folder or patience else "no",
+        "save_total_limit": 1,
+        "save_only_model": not folder,
+        "load_best_model_at_end": bool(patience),
+        "logging_strategy": "epoch" if validation else "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+def _stop(patience: int | None) -> list[EarlyStoppingCallback]:
+    return [EarlyStoppingCallback(patience)] if patience else []
 
 
 def encode(data: Dataset, tokenizer, max_length: int) -> Dataset:
@@ -66,11 +101,3 @@ def encode(data: Dataset, tokenizer, max_length: int) -> Dataset:
         batched=True,
         remove_columns="text",
     )
-
-
-def predictions(
-    trainer: Trainer, data: Dataset, tokenizer, max_length=64
-) -> np.ndarray:
-    """Return the class that the trained model finds most probable: int [n]."""
-    encoded = encode(data, tokenizer, max_length)
-    return trainer.predict(encoded).predictions.argmax(-1)

@@ -329,7 +329,7 @@ def test_a_chapter_without_a_sweep_says_so(handed_over, capsys):
     assert cli.main(["sweep", "2"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "Chapter 02 has no sweep; those that have: 05.\n"
+    assert err == "Chapter 02 has no sweep; those that have: 03, 05.\n"
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 6, 15), (3, 10, 13)])

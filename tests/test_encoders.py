@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import (
     BertConfig,
+    BertForSequenceClassification,
     BertModel,
     Dinov2Config,
     Dinov2Model,
@@ -247,3 +248,25 @@ def test_an_image_vector_is_the_class_token_and_the_mean_of_the_patches(
             hidden = dino(picture[None]).last_hidden_state[0]  # [1 + 4 patches, 16]
         expected = torch.cat([hidden[0], hidden[1:].mean(0)])
         torch.testing.assert_close(vector, expected, atol=1e-5, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def classifier(folder):
+    model = BertForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    return model.train(), encoders.load_text(str(folder))[1]
+
+
+def test_logits_come_in_the_order_of_the_texts_and_without_padding(classifier):
+    model, tokenizer = classifier
+    together = encoders.logits(model, tokenizer, TEXTS)
+    alone = torch.cat([encoders.logits(model, tokenizer, [text]) for text in TEXTS])
+    assert together.shape == (len(TEXTS), 2)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_logits_switch_dropout_off_and_leave_the_model_as_it_was(classifier):
+    model, tokenizer = classifier
+    one, other = (encoders.logits(model, tokenizer, TEXTS) for _ in range(2))
+    assert torch.equal(one, other)
+    assert model.training
+    assert not one.requires_grad

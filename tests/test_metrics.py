@@ -1,5 +1,7 @@
 """Scores and intervals: checked by hand, against libraries, and for their coverage."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -125,6 +127,26 @@ def test_a_paired_difference_uses_the_pairing():
     assert score.high - score.low < unpaired.high - unpaired.low
     assert metrics.paired(right, right) == (0, 0, 0, 100)
     assert metrics.paired(other, right).value == -score.value
+
+
+def test_mcnemar_counts_only_the_cases_that_differ():
+    right = [1] * 8 + [0] * 2 + [1] * 50 + [0] * 7
+    other = [0] * 8 + [1] * 2 + [1] * 50 + [0] * 7
+    by_hand = 2 * sum(math.comb(10, k) for k in range(3)) / 2**10
+    assert metrics.mcnemar(right, other) == pytest.approx(by_hand)
+    assert metrics.mcnemar(right[:10], other[:10]) == pytest.approx(by_hand)
+    assert metrics.mcnemar(right, right) == 1
+
+
+def test_mcnemar_cries_wolf_at_most_once_in_twenty():
+    dice = np.random.default_rng(0)
+    p = [metrics.mcnemar(*(dice.random((2, 300)) < 0.7)) for _ in range(400)]
+    assert np.mean(np.array(p) < 0.05) < 0.07
+    worse = [
+        metrics.mcnemar(dice.random(300) < 0.8, dice.random(300) < 0.6)
+        for _ in range(50)
+    ]
+    assert np.mean(np.array(worse) < 0.05) > 0.9
 
 
 def test_groups_of_one_have_the_ordinary_standard_error():

@@ -1,5 +1,7 @@
 """Candidates get the same sentences, settings chosen on others, and twins are twins."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
@@ -60,13 +62,14 @@ def recorded(monkeypatch, sentences):
 
     def classifier(model, tokenizer, data, **options):
         seen.append((model, options | {"texts": data["text"][:]}))
+        return SimpleNamespace(model=model)
 
-    def predictions(trainer, data, tokenizer):
-        seen[-1][1]["unseen"] = data["text"][:]
-        return torch.zeros(len(data)).numpy()
+    def logits(model, tokenizer, texts):
+        seen[-1][1]["unseen"] = texts[:]
+        return torch.tensor([[1.0, 0.0]]).expand(len(texts), 2)
 
     monkeypatch.setattr(mlm_experiments.training, "classifier", classifier)
-    monkeypatch.setattr(mlm_experiments.training, "predictions", predictions)
+    monkeypatch.setattr(mlm_experiments.encoders, "logits", logits)
     return seen
 
 

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from helpers import mlm_experiments, sweep
 
@@ -52,6 +53,18 @@ def test_a_finished_sweep_computes_nothing(calls, tmp_path):
     sweep.run("98", tmp_path)
     assert calls == []
     assert json.loads(file.read_text("utf-8"))["first"] == 5
+
+
+def test_an_experiment_may_return_numbers_by_name(tmp_path, monkeypatch):
+    def both(scores):
+        return {"accuracy": torch.tensor(0.5), "seconds": 3}
+
+    module = SimpleNamespace(experiments=lambda: {"both": both})
+    monkeypatch.setattr(sweep, "CHAPTERS", {"98": "toy"})
+    monkeypatch.setattr(sweep, "import_module", {"helpers.toy": module}.get)
+    file = sweep.run("98", tmp_path)
+    recorded = {"both": {"accuracy": 0.5, "seconds": 3.0}}
+    assert json.loads(file.read_text("utf-8")) == recorded
 
 
 def test_a_record_is_published_as_it_is(calls, tmp_path, monkeypatch):

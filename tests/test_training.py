@@ -3,9 +3,13 @@
 import pytest
 import torch
 from datasets import Dataset
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    TrainerCallback,
+)
 
-from helpers import pieces, training
+from helpers import encoders, pieces, training
 
 GOOD, BAD = ["fine", "lovely", "great"], ["dull", "awful", "poor"]
 TEXTS = [
@@ -42,11 +46,10 @@ def fitted(tokenizer, data, seed=0, **options):
 
 @pytest.mark.usefixtures("one_thread")
 def test_it_learns_and_predicts_in_the_order_of_the_texts(tokenizer, data):
-    trainer = fitted(tokenizer, data, epochs=40)
-    said = training.predictions(trainer, data, tokenizer)
-    assert (said == LABELS).mean() > 0.9
-    backwards = data.select(range(len(data))[::-1])
-    assert (training.predictions(trainer, backwards, tokenizer) == said[::-1]).all()
+    model = fitted(tokenizer, data, epochs=40).model
+    said = encoders.logits(model, tokenizer, TEXTS).argmax(1)
+    assert (said == torch.tensor(LABELS)).float().mean() > 0.9
+    assert encoders.logits(model, tokenizer, TEXTS[::-1]).argmax(1).equal(said.flip(0))
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -87,6 +90,43 @@ def test_the_rate_goes_up_and_then_down_to_nothing(tokenizer, data, monkeypatch)
     assert rates[:top] == sorted(rates[:top])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert rates[-1] < 3e-5
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_best_epoch_comes_back_and_training_stops(tokenizer, data, tmp_path):
+    wrong = data.map(lambda row: {"label": 1 - row["label"]})  # learning makes it worse
+    trainer = fitted(tokenizer, data, epochs=30, validation=wrong, patience=2)
+    losses = [e["eval_loss"] for e in trainer.state.log_history if "eval_loss" in e]
+    assert len(losses) < 30
+    assert losses.index(min(losses)) == len(losses) - 3
+    scores = encoders.logits(trainer.model, tokenizer, TEXTS)
+    loss = torch.nn.functional.cross_entropy(scores, torch.tensor(wrong["label"][:]))
+    assert loss.item() == pytest.approx(min(losses), abs=1e-4)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_killed_training_resumes_to_the_same_weights(tokenizer, data, tmp_path):
+    whole = fitted(tokenizer, data, epochs=4, folder=tmp_path / "whole").model
+
+    class Killed(TrainerCallback):
+        def on_step_end(self, args, state, control, **others):
+            if state.global_step == 15:  # of 24: in the third epoch
+                raise KeyboardInterrupt
+
+    options = {"epochs": 4, "folder": tmp_path / "killed"}
+    with pytest.raises(KeyboardInterrupt):
+        fitted(tokenizer, data, callbacks=[Killed()], **options)
+    resumed = fitted(tokenizer, data, **options)
+    assert resumed.state.global_step == 24
+    one, other = whole.state_dict(), resumed.model.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_settings_of_the_library_can_be_changed(tokenizer, data):
+    trainer = fitted(tokenizer, data, epochs=1, weight_decay=0.3, warmup_steps=0)
+    assert trainer.args.weight_decay == 0.3
+    assert trainer.args.warmup_steps == 0
 
 
 def test_texts_are_cut_at_the_length(tokenizer, data):

@@ -1,0 +1,80 @@
+"""The memory of a training step: predicted by counting, and measured."""
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+import psutil
+import torch
+
+from helpers import encoders, memory
+
+FLOAT = 4  # bytes of a number in float32
+SAMPLE_SECONDS = 0.002
+
+
+class Footprint(NamedTuple):
+    """Bytes that a training step with AdamW needs, by what they are for."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        return sum(self)
+
+
+def predicted(model, batch: dict) -> Footprint:
+    """Count what a step on a batch needs, with its labels; nothing is trained.
+
+    Each weight that learns has a gradient and two running averages of AdamW.
+    Activations are the tensors that the way back will need; they depend on the batch.
+    """
+    learning, total = encoders.count(model)
+    return Footprint(
+        FLOAT * total,
+        FLOAT * learning,
+        2 * FLOAT * learning,
+        _activations(model, batch),
+    )
+
+
+def _activations(model, batch) -> int:
+    """Add up what autograd keeps while going forward, without the weights."""
+    known = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = model(**batch).loss  # held, so that no address is used twice
+    del loss
+    return sum(kept.values())
+
+
+def measured(work: Callable[[], object]) -> int:
+    """Return by how many bytes the process grows while `work` runs, at its highest."""
+    memory.release()
+    process, done = psutil.Process(), threading.Event()
+    before = highest = process.memory_info().rss
+
+    def watch():
+        nonlocal highest
+        while not done.wait(SAMPLE_SECONDS):
+            highest = max(highest, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        work()
+    finally:
+        done.set()
+        watcher.join()
+    return highest - before

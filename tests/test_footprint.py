@@ -1,0 +1,90 @@
+"""What a step needs is counted right, and measured where the system lets us."""
+
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from helpers import footprint, memory, unfreezing
+
+WIDTH, TEXTS, TOKENS = 64, 8, 32
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=1000,
+        hidden_size=WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=256,
+    )
+    return BertForSequenceClassification(config).train()
+
+
+def batch(texts=TEXTS):
+    ids = torch.randint(1000, (texts, TOKENS))
+    return {"input_ids": ids, "labels": torch.zeros(texts, dtype=torch.long)}
+
+
+def test_weights_gradients_and_averages_are_counted(model):
+    total = sum(p.numel() for p in model.parameters())
+    seen = footprint.predicted(model, batch())
+    assert seen[:3] == (4 * total, 4 * total, 8 * total)
+    assert seen.total == 16 * total + seen.activations
+    learning = unfreezing.train_only(model, "head").trainable
+    assert footprint.predicted(model, batch())[:3] == (
+        4 * total,
+        4 * learning,
+        8 * learning,
+    )
+
+
+def test_activations_of_one_layer_are_those_of_paper_and_pencil():
+    layer = torch.nn.Linear(WIDTH, 5)
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return type("Out", (), {"loss": self.layer(x.exp()).sum()})
+
+    x = torch.randn(TEXTS, WIDTH, requires_grad=True)
+    seen = footprint.predicted(Model(), {"x": x})
+    assert (
+        seen.activations == 4 * TEXTS * WIDTH
+    )  # exp keeps its output, Linear needs it
+
+
+def test_activations_grow_with_the_batch_and_shrink_when_computed_again(model):
+    once = footprint.predicted(model, batch()).activations
+    twice = footprint.predicted(model, batch(2 * TEXTS)).activations
+    assert twice == pytest.approx(2 * once, rel=0.05)
+    model.activation_checkpointing_enable()
+    assert footprint.predicted(model, batch()).activations < once / 3
+
+
+def test_nothing_is_trained_and_nothing_stays(model):
+    before = [p.detach().clone() for p in model.parameters()]
+    footprint.predicted(model, batch())
+    assert all(map(torch.equal, before, model.parameters()))
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_growth_is_measured():
+    if not memory.release():
+        pytest.skip("this C library is not glibc")
+    size = 2**26
+
+    def work():
+        block = torch.ones(size // 4)
+        del block
+
+    assert footprint.measured(work) == pytest.approx(size, rel=0.1)
+
+
+def test_an_error_of_the_work_gets_through_and_the_watcher_ends():
+    with pytest.raises(ZeroDivisionError):
+        footprint.measured(lambda: 1 / 0)
