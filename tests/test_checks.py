@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import checks, checks_language
+from helpers import checks, checks_language, checks_tuning
+
+MODULES = checks, checks_language, checks_tuning
 
 
 def causal(q, k, v, scale=True, ban="before", side="later", axis=-1):
@@ -54,7 +56,7 @@ def scaled(rows, by):
 
 def check(name):
     """Return a check by its name, in whichever module it is."""
-    return getattr(checks, name, None) or getattr(checks_language, name)
+    return next(getattr(module, name) for module in MODULES if hasattr(module, name))
 
 
 def mean(numbers):
@@ -117,7 +119,40 @@ def three_bugs(rows, tokenizer, generator):
     return rows, labels
 
 
+def train_epoch(
+    model,
+    optimizer,
+    batches,
+    mode=True,
+    first=False,
+    forget=True,
+    last=False,
+    give=mean,
+):
+    model.train(mode)
+    losses = []
+    for number, batch in enumerate(batches):
+        loss = model(**batch).loss
+        if first:
+            optimizer.step()
+        loss.backward()
+        if not first and (not last or number == len(batches) - 1):
+            optimizer.step()
+        if forget and not last:
+            optimizer.zero_grad()
+        losses.append(loss)
+    return give([loss.item() for loss in losses] if give is mean else losses)
+
+
+def accumulated(losses, sizes):
+    return (losses * sizes).sum() / sizes.sum()
+
+
 RIGHT = {
+    "train_epoch": train_epoch,
+    "accumulated": accumulated,
+    "which_epoch": "b",
+    "better_model": "c",
     "masker": masker,
     "whole_words": whole_words,
     "too_good": "c",
@@ -136,6 +171,24 @@ RIGHT = {
     "which_rule": "b",
 }
 WRONG = {  # check -> (answer, a word of the hint that fits)
+    "train_epoch": [
+        (partial(train_epoch, forget=False), "forget them"),
+        (partial(train_epoch, first=True), "No weight has moved"),
+        (partial(train_epoch, last=True), "every batch"),
+        (partial(train_epoch, mode=False), "model.train()"),
+        (partial(train_epoch, give=lambda losses: sum(losses) / 3), "graph"),
+        (partial(train_epoch, give=lambda losses: losses[-1].item()), "mean of"),
+        (partial(train_epoch, give=lambda losses: None), "mean of"),
+        (lambda *given: None, "No weight has moved"),
+    ],
+    "accumulated": [
+        (lambda losses, sizes: losses.mean(), "weigh less"),
+        (lambda losses, sizes: losses.sum(), "grows with"),
+        (lambda losses, sizes: (losses * sizes).sum(), "number of texts"),
+        (lambda losses, sizes: losses, "shape"),
+    ],
+    "which_epoch": [("a", "luckiest"), ("c", "lucky one, too")],
+    "better_model": [("a", "coin"), ("b", "paired"), ("d", "Choose")],
     "masker": [
         (partial(masker, share=0.4), "asked for"),
         (partial(masker, cuts=(0.5, 0.9)), "become [MASK]"),
@@ -226,7 +279,9 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
     "which_rule": [("a", "parcel"), ("c", "stories")],
 }
 STUBS = {
-    name: ... if isinstance(RIGHT[name], str) else lambda *_: None for name in RIGHT
+    name: ... if isinstance(RIGHT[name], str) else lambda *_: None
+    for name in RIGHT
+    if name != "train_epoch"  # which is given broken, not empty
 }
 UNREPAIRED = {
     "mean_pooling": lambda h, m: (h * m.unsqueeze(-1)).mean(1),
@@ -235,6 +290,7 @@ UNREPAIRED = {
     ),
     "make_labels": lambda ids, n: ids.masked_fill(ids == 0, -100),
     "masker": three_bugs,
+    "train_epoch": partial(train_epoch, mode=False, first=True, forget=False, give=sum),
 }
 
 
@@ -252,7 +308,7 @@ def test_at_least_two_wrong_answers_are_rejected_with_a_hint_that_fits(name):
         assert word in verdict.message
 
 
-@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("name", STUBS)
 def test_a_stub_is_open(name):
     assert check(name)(STUBS[name]).state == "open"
 
@@ -263,11 +319,10 @@ def test_a_broken_pipeline_as_given_is_open_and_keeps_its_secret(name):
 
 
 def test_every_check_is_tested():
-    modules = checks, checks_language
-    functions = [f for module in modules for f in vars(module).values() if callable(f)]
+    functions = [f for module in MODULES for f in vars(module).values() if callable(f)]
     public = {
         f.__name__
         for f in functions
-        if f.__module__ in {m.__name__ for m in modules} and f.__name__[0].islower()
+        if f.__module__ in {m.__name__ for m in MODULES} and f.__name__[0].islower()
     }
     assert public == set(RIGHT)
