@@ -1,5 +1,7 @@
 """What a step needs is counted right, and measured where the system lets us."""
 
+import time
+
 import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
@@ -80,6 +82,7 @@ def test_growth_is_measured():
 
     def work():
         block = torch.ones(size // 4)
+        time.sleep(0.1)  # long enough to be seen on a busy machine
         del block
 
     assert footprint.measured(work) == pytest.approx(size, rel=0.1)
