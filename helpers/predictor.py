@@ -47,7 +47,10 @@ class Predictor:
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder)
             self.model, report = AutoModelForSequenceClassification.from_pretrained(
-                folder, dtype=torch.float32, output_loading_info=True
+                folder,
+                dtype=torch.float32,
+                attn_implementation="eager",  # as in training: equal to the last bit
+                output_loading_info=True,
             )
         except Exception as error:  # of safetensors, json, transformers: no common kin
             raise PredictorError(
