@@ -10,10 +10,8 @@ from tqdm import tqdm
 from helpers import memory, state
 from helpers.course import PUBLISHED, ROOT
 
-CHAPTERS = {
-    "03": "tuning_experiments",
-    "05": "mlm_experiments",
-}  # chapter -> the module with its experiments
+# chapter -> the module with its experiments
+CHAPTERS = {"03": "tuning_experiments", "05": "mlm_experiments"}
 CACHED = ROOT / "data" / "cache" / "sweeps"
 
 

@@ -40,9 +40,11 @@ def test_other_systems_are_left_alone(monkeypatch, platform):
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(memory.ctypes, "CDLL", None)  # a call would fail
     assert memory.keep() is False
+    assert memory.release() is False
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
     assert memory.keep() is False
+    assert memory.release() is False

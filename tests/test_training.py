@@ -93,7 +93,7 @@ def test_the_rate_goes_up_and_then_down_to_nothing(tokenizer, data, monkeypatch)
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_the_best_epoch_comes_back_and_training_stops(tokenizer, data, tmp_path):
+def test_the_best_epoch_comes_back_and_training_stops(tokenizer, data):
     wrong = data.map(lambda row: {"label": 1 - row["label"]})  # learning makes it worse
     trainer = fitted(tokenizer, data, epochs=30, validation=wrong, patience=2)
     losses = [e["eval_loss"] for e in trainer.state.log_history if "eval_loss" in e]
