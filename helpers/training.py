@@ -71,6 +71,8 @@ def classifier(
         trainer.remove_callback(PrinterCallback)
         last = get_last_checkpoint(place) if folder and Path(place).is_dir() else None
         trainer.train(resume_from_checkpoint=last)
+    # with bf16 the model was wrapped, and would answer differently from a reloaded one
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     return trainer
 
 

@@ -123,6 +123,16 @@ def test_a_killed_training_resumes_to_the_same_weights(tokenizer, data, tmp_path
 
 
 @pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("one_thread")
+def test_half_precision_is_for_training_only(tokenizer, data):
+    model = fitted(tokenizer, data, epochs=1, bf16=True).model
+    copy = BertForSequenceClassification(model.config)
+    copy.load_state_dict(model.state_dict())
+    said, again = (encoders.logits(m, tokenizer, TEXTS) for m in (model, copy))
+    assert said.dtype == torch.float32
+    assert torch.equal(said, again)
+
+
 def test_settings_of_the_library_can_be_changed(tokenizer, data):
     trainer = fitted(tokenizer, data, epochs=1, weight_decay=0.3, warmup_steps=0)
     assert trainer.args.weight_decay == 0.3

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 
 from helpers import tuning_experiments as tuning
 from helpers import unfreezing
@@ -36,7 +37,7 @@ def test_every_score_comes_after_those_that_chose_its_settings():
     for kind in (*tuning.WAYS, "everything", "transfer"):
         chosen = [i for i, n in enumerate(names) if n in {f"{kind}_{s}" for s in "012"}]
         tried = [i for i, n in enumerate(names) if n.startswith(f"choose_{kind}_")]
-        assert len(chosen) == len(tried) == 3
+        assert len(chosen) == 3 and len(tried) > 1
         assert max(tried) < min(chosen)
 
 
@@ -129,7 +130,23 @@ def test_words_are_dropped_at_the_rate_and_never_all(monkeypatch):
     assert tuning.drop_words("alone", SimpleNamespace(random=lambda: 0)) == "alone"
 
 
-def test_newborn_heads_are_equal_for_equal_seeds():
+def test_newborn_heads_are_equal_for_equal_seeds_and_say_nothing(caplog, capfd):
     one, same, other = (tuning.newborn(s).classifier.weight for s in (0, 0, 1))
+    assert caplog.text + "".join(capfd.readouterr()) == ""
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_the_reviewer_reads_no_sentence_that_is_asked_later(
+    fits, monkeypatch, tmp_path
+):
+    asked = max(tuning.sentences()["test"]["text"], key=len)
+    texts = [f"Before. {asked} After.", "A film that nobody else wrote about."]
+    reviews = Dataset.from_dict({"text": texts, "label": [0, 1]})
+    monkeypatch.setattr(tuning.corpora, "imdb", lambda: {"train": reviews})
+    monkeypatch.setattr(tuning, "CACHED", tmp_path)
+    folder = tuning.reviewer()
+    assert fits[0]["texts"] == texts[1:]
+    assert tuning.reviewer() == folder
+    assert len(fits) == 1
+    assert tuning.newborn(1, source=str(folder)).config.num_labels == 2
