@@ -2,6 +2,7 @@
 
 import time
 
+import psutil
 import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
@@ -40,6 +41,20 @@ def test_weights_gradients_and_averages_are_counted(model):
         4 * learning,
         8 * learning,
     )
+
+
+def test_counting_leaves_no_activations_behind():
+    class Model(torch.nn.Module):
+        def forward(self, x):
+            return type("Out", (), {"loss": x.exp().sum()})
+
+    x = torch.randn(2**24, requires_grad=True)  # 64 MiB, as its exponential
+    memory.release()
+    before = psutil.Process().memory_info().rss
+    for _ in range(4):
+        assert footprint.predicted(Model(), {"x": x}).activations == 2**26
+    memory.release()
+    assert psutil.Process().memory_info().rss - before < 2**26
 
 
 def test_activations_of_one_layer_are_those_of_paper_and_pencil():
