@@ -49,9 +49,9 @@ REMEDIES = {
     "augmentation": {"augment": True},
     "epochs by cross-validation": {"folds": 3},
 }
-EPOCHS_TRIED = (1, 3, 5, 10)
+EPOCHS_TRIED = (1, 3, 10)
 DROPPED = 0.15  # share of the words that augmentation leaves out
-EVERYTHING_RATES = (5e-5, 1e-4)
+EVERYTHING_RATES = {"everything": (5e-5, 1e-4), "transfer": (2e-5, 5e-5)}
 CACHED = ROOT / "data" / "cache" / "sweeps"
 # that a head is newborn need not be reported each time
 logging.getLogger("transformers.modeling_utils").addFilter(
@@ -93,8 +93,8 @@ def _remedies() -> dict:
 
 def _everything() -> dict:
     found = {}
-    for kind in ("everything", "transfer"):
-        for rate in EVERYTHING_RATES:
+    for kind, rates in EVERYTHING_RATES.items():
+        for rate in rates:
             found[f"choose_{kind}_{rate:g}"] = partial(_choose_everything, kind, rate)
         found |= {f"{kind}_{s}": partial(_chosen_everything, kind, s) for s in SEEDS}
     return found
@@ -329,9 +329,11 @@ def _on_everything(kind: str, seed: int, rate: float) -> Trainer:
 
 
 def reviewer() -> Path:
-    """Return the folder of MiniLM fine-tuned on the beginnings of IMDB's reviews, once.
+    """Return the folder of MiniLM fine-tuned on the ends of IMDB's reviews, once.
 
-    Reviews that share a run of words with a sentence we evaluate on are left out.
+    The ends, since a review closes with its verdict: word counts of the last 50 words
+    were right on 73 % of our validation sentences, of the first 50 on 71 %. Reviews
+    that share a run of words with a sentence we evaluate on are left out.
     """
     folder = CACHED / "minilm_imdb"
     if not folder.is_dir():
@@ -339,8 +341,11 @@ def reviewer() -> Path:
         asked = [*sentences()["validation"]["text"], *sentences()["test"]["text"]]
         copied = corpora.copies(reviews["text"], asked)
         train = reviews.select(np.flatnonzero(~np.array(copied)))
+        last = AutoTokenizer.from_pretrained(
+            encoders.source("minilm"), truncation_side="left"
+        )
         trainer = training.classifier(
-            newborn(0), tokenizer(), train, epochs=1, rate=1e-4, bf16=half()
+            newborn(0), last, train, epochs=1, rate=1e-4, bf16=half()
         )
         unfinished = folder.with_name("minilm_imdb.partial")
         trainer.model.save_pretrained(unfinished)
