@@ -83,8 +83,8 @@ def train_epoch(function) -> Verdict:
     if isinstance(answer, torch.Tensor) and answer.requires_grad:
         return Verdict(
             "wrong",
-            "Not yet: the answer still holds the graph of its computation, and so all "
-            "the memory of the epoch. Use `.item()`.",
+            "Not yet: the answer is a tensor that still holds on to the graph of its "
+            "computation. Use `.item()`.",
         )
     if answer is None or abs(float(answer) - mean_loss) > 1e-5:
         return Verdict("wrong", "Not yet: return the mean of the batches' losses.")
@@ -135,7 +135,7 @@ def better_model(answer) -> Verdict:
             "they differ, how many would a coin give to one of them?",
             "b": "The intervals of the two accuracies ignore that both met the same "
             "sentences; a paired test can see more. What does it say here?",
-            "c": "46 or fewer heads in 106 throws are no surprise (p = 0.2): more "
+            "c": "A coin thrown 106 times is so far from 53 in one of five tries: more "
             "sentences must decide.",
         },
     )

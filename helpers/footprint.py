@@ -1,7 +1,8 @@
 """The memory of a training step: predicted by counting, and measured."""
 
-import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import psutil
@@ -62,19 +63,13 @@ def _activations(model, batch) -> int:
 def measured(work: Callable[[], object]) -> int:
     """Return by how many bytes the process grows while `work` runs, at its highest."""
     memory.release()
-    process, done = psutil.Process(), threading.Event()
+    process = psutil.Process()
     before = highest = process.memory_info().rss
-
-    def watch():
-        nonlocal highest
-        while not done.wait(SAMPLE_SECONDS):
+    # a thread of its own has an empty heap, so it reuses no freed memory of others
+    with ThreadPoolExecutor(1) as pool:
+        doing = pool.submit(work)
+        while not doing.done():
             highest = max(highest, process.memory_info().rss)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        work()
-    finally:
-        done.set()
-        watcher.join()
+            time.sleep(SAMPLE_SECONDS)
+        doing.result()
     return highest - before

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 
 from helpers import tuning_experiments as tuning
 from helpers import unfreezing
@@ -150,3 +152,19 @@ def test_the_reviewer_reads_no_sentence_that_is_asked_later(
     assert tuning.reviewer() == folder
     assert len(fits) == 1
     assert tuning.newborn(1, source=str(folder)).config.num_labels == 2
+
+
+def test_the_classical_baseline_is_chosen_on_validation_and_fitted_on_the_draw():
+    parts, data = tuning.sentences(), tuning.draw(1000, 1)
+    counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    known = counts.fit_transform(data["text"])
+    found = {}
+    for strength in (1, 10, 100):
+        model = LogisticRegression(C=strength, max_iter=1000).fit(known, data["label"])
+        validation, test = (
+            model.score(counts.transform(parts[part]["text"]), parts[part]["label"])
+            for part in ("validation", "test")
+        )
+        found.setdefault(validation, test)  # of equals, the first
+    score = tuning.experiments()["word counts_1"]({})
+    assert score == pytest.approx(found[max(found)], abs=1e-6)
