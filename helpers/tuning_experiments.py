@@ -40,6 +40,8 @@ RATES = {
     "all": (5e-5, 1e-4, 2e-4),
     "gradual": (1e-4, 2e-4, 4e-4),
     "layer-wise rates": (1e-4, 2e-4, 4e-4),
+    "everything": (5e-5, 1e-4),
+    "transfer": (2e-5, 5e-5),
 }
 FEW, LONG, RATE = 200, 10, 1e-4  # labels, epochs and rate that over-fit
 REMEDIES = {
@@ -54,7 +56,6 @@ REMEDIES = {
 }
 EPOCHS_TRIED = (1, 3, 5, 10)
 DROPPED = 0.15  # share of the words that augmentation leaves out
-EVERYTHING_RATES = {"everything": (5e-5, 1e-4), "transfer": (2e-5, 5e-5)}
 CACHED = ROOT / "data" / "cache" / "sweeps"
 # that a head is newborn need not be reported each time
 logging.getLogger("transformers.modeling_utils").addFilter(
@@ -101,8 +102,8 @@ def _remedies() -> dict:
 
 def _everything() -> dict:
     found = {}
-    for kind, rates in EVERYTHING_RATES.items():
-        for rate in rates:
+    for kind in ("everything", "transfer"):
+        for rate in RATES[kind]:
             found[f"choose_{kind}_{rate:g}"] = partial(_choose_everything, kind, rate)
         found |= {f"{kind}_{s}": partial(_chosen_everything, kind, s) for s in SEEDS}
     return found
@@ -298,7 +299,7 @@ def _chosen(way, seed, scores) -> float:
 
 
 def _remedied(name, number, scores) -> dict[str, float]:
-    """Fit 200 labelled sentences, 160 to train and 40 to watch, with one remedy."""
+    """Fit 200 labelled sentences with one remedy; score known and unseen ones."""
     options = {"epochs": LONG, "rate": RATE} | REMEDIES[name]
     model = over_fit(draw(FEW, number), number, **options).model
     said = encoders.logits(model, tokenizer(), sentences()["test"]["text"])

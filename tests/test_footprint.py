@@ -49,7 +49,8 @@ def test_counting_leaves_no_activations_behind():
             return type("Out", (), {"loss": x.exp().sum()})
 
     x = torch.randn(2**24, requires_grad=True)  # 64 MiB, as its exponential
-    memory.release()
+    if not memory.release():
+        pytest.skip("this C library is not glibc")
     before = psutil.Process().memory_info().rss
     for _ in range(4):
         assert footprint.predicted(Model(), {"x": x}).activations == 2**26
@@ -100,8 +101,7 @@ def test_growth_is_measured():
         time.sleep(0.1)  # long enough to be seen on a busy machine
         del block
 
-    grown = max(footprint.measured(work) for _ in range(3))  # others may shrink
-    assert grown == pytest.approx(size, rel=0.1)
+    assert footprint.measured(work) == pytest.approx(size, rel=0.1)
 
 
 def test_an_error_of_the_work_gets_through_and_the_watcher_ends():

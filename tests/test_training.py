@@ -123,7 +123,6 @@ def test_a_killed_training_resumes_to_the_same_weights(tokenizer, data, tmp_path
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.usefixtures("one_thread")
 def test_half_precision_is_for_training_only(tokenizer, data):
     model = fitted(tokenizer, data, epochs=1, bf16=True).model
     copy = BertForSequenceClassification(model.config)
@@ -133,6 +132,7 @@ def test_half_precision_is_for_training_only(tokenizer, data):
     assert torch.equal(said, again)
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_settings_of_the_library_can_be_changed(tokenizer, data):
     trainer = fitted(tokenizer, data, epochs=1, weight_decay=0.3, warmup_steps=0)
     assert trainer.args.weight_decay == 0.3
