@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -96,3 +97,27 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Let training do nothing but note what it was given."""
+    import torch
+
+    from helpers import encoders, training
+
+    seen = []
+
+    def classifier(model, tokenizer, data, **options):
+        learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        texts = data["text"][:]
+        seen.append({"model": model, "texts": texts, "learning": learning} | options)
+        return SimpleNamespace(model=model)
+
+    def logits(model, tokenizer, texts):
+        seen[-1]["unseen"] = texts[:]
+        return torch.tensor([[1.0, 0.0]]).expand(len(texts), 2)
+
+    monkeypatch.setattr(training, "classifier", classifier)
+    monkeypatch.setattr(encoders, "logits", logits)
+    return seen
