@@ -63,18 +63,21 @@ def _activations(model, batch) -> int:
 def measured(work: Callable[[], object]) -> int:
     """Return by how many bytes the process grows while `work` runs, at its highest."""
     memory.release()
-    before = highest = _in_use()
+    process = psutil.Process()
+    begin = process.memory_info()
+    mapped = getattr(begin, "shared", 0)  # files; Linux alone tells
+
+    def in_use():
+        now = process.memory_info()
+        # what the system drops of files meanwhile is no saving of the work
+        return now.rss + max(0, mapped - getattr(now, "shared", 0))
+
+    highest = begin.rss
     # a thread of its own has an empty heap, so it reuses no freed memory of others
     with ThreadPoolExecutor(1) as pool:
         doing = pool.submit(work)
         while not doing.done():
-            highest = max(highest, _in_use())
+            highest = max(highest, in_use())
             time.sleep(SAMPLE_SECONDS)
         doing.result()
-    return highest - before
-
-
-def _in_use() -> int:
-    """Return the memory of this process, without files that the system may drop."""
-    info = psutil.Process().memory_info()
-    return info.rss - getattr(info, "shared", 0)
+    return highest - begin.rss

@@ -1,6 +1,7 @@
 """What a step needs is counted right, and measured where the system lets us."""
 
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -102,6 +103,17 @@ def test_growth_is_measured():
         del block
 
     assert footprint.measured(work) == pytest.approx(size, rel=0.1)
+
+
+def test_files_that_the_system_drops_meanwhile_are_no_saving(monkeypatch):
+    told = [(100, 40), (130, 40), (120, 20)]  # all, and how much of it is files
+
+    def memory_info(process):
+        rss, shared = told.pop(0) if len(told) > 1 else told[0]
+        return SimpleNamespace(rss=rss, shared=shared)
+
+    monkeypatch.setattr(footprint.psutil.Process, "memory_info", memory_info)
+    assert footprint.measured(lambda: time.sleep(0.1)) == 40  # of 100: 120 + 20 dropped
 
 
 def test_an_error_of_the_work_gets_through_and_the_watcher_ends():
