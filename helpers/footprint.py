@@ -61,20 +61,23 @@ def _activations(model, batch) -> int:
 
 
 def measured(work: Callable[[], object]) -> int:
-    """Return by how many bytes the process grows while `work` runs, at its highest."""
-    memory.release()
+    """Return by how many bytes the process grows while `work` runs, at its highest.
+
+    `work` runs in a thread of its own, whose heap is empty or else trimmed first: so it
+    neither reuses freed memory of others nor gives it back meanwhile.
+    """
     process = psutil.Process()
-    begin = process.memory_info()
-    mapped = getattr(begin, "shared", 0)  # files; Linux alone tells
-
-    def in_use():
-        now = process.memory_info()
-        # what the system drops of files meanwhile is no saving of the work
-        return now.rss + max(0, mapped - getattr(now, "shared", 0))
-
-    highest = begin.rss
-    # a thread of its own has an empty heap, so it reuses no freed memory of others
     with ThreadPoolExecutor(1) as pool:
+        pool.submit(memory.release).result()
+        begin = process.memory_info()
+        mapped = getattr(begin, "shared", 0)  # files; Linux alone tells
+
+        def in_use():
+            now = process.memory_info()
+            # what the system drops of files meanwhile is no saving of the work
+            return now.rss + max(0, mapped - getattr(now, "shared", 0))
+
+        highest = begin.rss
         doing = pool.submit(work)
         while not doing.done():
             highest = max(highest, in_use())

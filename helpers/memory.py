@@ -28,7 +28,8 @@ def keep() -> bool:
 def release() -> bool:
     """Give freed memory back, from now on at once; return whether the C library can.
 
-    The opposite of `keep`, slower: the size of the process then shows what is in use.
+    The opposite of `keep`, slower: the size of the process then shows what is in use,
+    but for what other threads, running or ended, have freed.
     """
     gc.collect()
     mallopt = _of_glibc("mallopt")
@@ -36,7 +37,8 @@ def release() -> bool:
         return False
     settings = ((MMAP_MAX, 2**16), (MMAP_THRESHOLD, LARGE), (TRIM_THRESHOLD, LARGE))
     set_up = all([mallopt(name, value) for name, value in (*settings, (TOP_PAD, 0))])
-    ctypes.CDLL(None).malloc_trim(0)
+    ctypes.CDLL(None).malloc_trim(0)  # leaves the end of a thread's heap as it is:
+    bytearray(LARGE // 2)  # it goes when a block of 64 KiB before it is freed
     return set_up
 
 

@@ -1,5 +1,6 @@
 """What a step needs is counted right, and measured where the system lets us."""
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -102,6 +103,32 @@ def test_growth_is_measured():
         time.sleep(0.1)  # long enough to be seen on a busy machine
         del block
 
+    assert footprint.measured(work) == pytest.approx(size, rel=0.1)
+
+
+def test_memory_that_an_ended_thread_left_is_no_saving():
+    left, size = 2**25, 2**26
+
+    def leave():
+        blocks = [bytearray(1000) for _ in range(left // 1000)]
+        at_once.wait()  # each has a heap of its own
+        del blocks
+
+    def work():
+        bytearray(100_000)  # whose end shrinks the heap that was left
+        block = torch.ones(size // 4)
+        time.sleep(0.1)
+        del block
+
+    at_once = threading.Barrier(4)
+    memory.keep()
+    threads = [threading.Thread(target=leave) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if not memory.release():
+        pytest.skip("this C library is not glibc")
     assert footprint.measured(work) == pytest.approx(size, rel=0.1)
 
 
