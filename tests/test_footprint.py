@@ -12,6 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from helpers import footprint, memory, unfreezing
 
 WIDTH, TEXTS, TOKENS = 64, 8, 32
+HELD = 0.5  # seconds, long enough to be seen on a busy machine
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_growth_is_measured():
 
     def work():
         block = torch.ones(size // 4)
-        time.sleep(0.1)  # long enough to be seen on a busy machine
+        time.sleep(HELD)
         del block
 
     assert footprint.measured(work) == pytest.approx(size, rel=0.1)
@@ -117,7 +118,7 @@ def test_memory_that_an_ended_thread_left_is_no_saving():
     def work():
         bytearray(100_000)  # whose end shrinks the heap that was left
         block = torch.ones(size // 4)
-        time.sleep(0.1)
+        time.sleep(HELD)
         del block
 
     at_once = threading.Barrier(4)
