@@ -110,6 +110,34 @@ def accumulated(function) -> Verdict:
     )
 
 
+def temperature(function) -> Verdict:
+    """Chapter 3: the number that scores are divided by, for honest probabilities."""
+    dice = torch.Generator().manual_seed(5)
+    honest = 2 * torch.randn(4000, 3, generator=dice)
+    labels = torch.multinomial(honest.softmax(1), 1, generator=dice)[:, 0]
+    answer = function(1.6 * honest, labels)  # too sure by that factor
+    if answer is None:
+        return OPEN
+    try:
+        answer = float(answer)
+    except (TypeError, ValueError, RuntimeError):
+        return Verdict("wrong", "Not yet: return one number for all texts.")
+    meant = {
+        0.5: "The lowest cross-entropy is asked for, of scores (not of probabilities).",
+        0.6: "Scores are divided by t, not multiplied.",
+        1.6: "",
+        11: "Return the temperature, not its place in the list.",
+    }
+    near = min(meant, key=lambda number: abs(number - answer))
+    if abs(near - answer) > 0.06:
+        return Verdict(
+            "wrong", "Not yet: these scores are too large by more than half."
+        )
+    if near == 1.6:
+        return Verdict("right", "Right.")
+    return Verdict("wrong", f"Not yet. {meant[near]}")
+
+
 def which_epoch(answer) -> Verdict:
     """Chapter 3: which accuracy to report."""
     return choose(

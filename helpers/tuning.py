@@ -3,7 +3,6 @@
 import logging
 import tempfile
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,13 +17,11 @@ from transformers import (
 )
 
 from helpers import corpora, encoders, recipes, training, unfreezing
-from helpers.course import ROOT
 
 WAYS = (*unfreezing.PARTS[1:], "gradual", "layer-wise rates")
 EPOCHS = 3
 EPOCHS_TRIED = (1, 3, 5, 10)  # by cross-validation
 DROPPED = 0.15  # share of the words that augmentation leaves out
-CACHED = ROOT / "data" / "cache" / "sweeps"
 # that a head is newborn need not be reported each time
 logging.getLogger("transformers.modeling_utils").addFilter(
     lambda record: "LOAD REPORT" not in record.msg
@@ -198,33 +195,6 @@ def _cross_validated(data: Dataset, seed: int, rate: float, folds: int) -> int:
             fitted = over_fit(data.select(train), seed, epochs=epochs, rate=rate)
             right[epochs] += accuracy(fitted.model, data.select(held))
     return max(right, key=right.get)
-
-
-def reviews() -> Dataset:
-    """Return the labelled reviews of IMDB that hold no sentence we evaluate on."""
-    found = corpora.imdb()["train"]
-    asked = [*sentences()["validation"]["text"], *sentences()["test"]["text"]]
-    copied = corpora.copies(found["text"], asked)
-    return found.select(np.flatnonzero(~np.array(copied)))
-
-
-def reviewer() -> Path:
-    """Return the folder of MiniLM fine-tuned on the ends of IMDB's reviews, once.
-
-    The ends, since a review closes with its verdict: see `choose_end_…` in the sweep.
-    """
-    folder = CACHED / "minilm_imdb"
-    if not folder.is_dir():
-        last = AutoTokenizer.from_pretrained(
-            encoders.source("minilm"), truncation_side="left"
-        )
-        trainer = training.classifier(
-            newborn(0), last, reviews(), epochs=1, rate=1e-4, bf16=half()
-        )
-        unfinished = folder.with_name("minilm_imdb.partial")
-        trainer.model.save_pretrained(unfinished)
-        unfinished.rename(folder)
-    return folder
 
 
 def score(model, part: str = "test") -> float:

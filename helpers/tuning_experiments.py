@@ -8,10 +8,10 @@ import time
 from functools import partial
 
 import torch
+from datasets import concatenate_datasets
 from torch.nn import functional
-from transformers import Trainer
 
-from helpers import baselines, encoders, tuning
+from helpers import baselines, encoders, reviewer, tuning
 
 SEEDS, DRAWS = range(3), range(5)
 LABELS = 1000
@@ -23,9 +23,13 @@ RATES = {
     "gradual": (1e-4, 2e-4, 4e-4),
     "layer-wise rates": (1e-4, 2e-4, 4e-4),
     "everything": (5e-5, 1e-4),
-    "transfer": (2e-5, 5e-5),
+    "transfer": (2e-5, 5e-5, 1e-4),
 }
-ENDS = {"first": slice(50), "last": slice(-50, None)}  # words of a review
+# the parts that teach, and the part that asks; what has chosen may teach at the end
+TOGETHER = {
+    "choose_together": (("train",), "validation"),
+    "together": (("train", "validation"), "test"),
+}
 FEW, LONG, RATE = 200, 10, 1e-4  # labels, epochs and rate that over-fit
 REMEDIES = {
     "none": {},
@@ -58,16 +62,16 @@ def _recipes() -> dict:
 
 def _ways() -> dict:
     found = {
-        f"{name}_{seed}": partial(_linear, name, seed)
+        f"{name}_{draw}": partial(_linear, name, draw)
         for name in baselines.LINEAR
-        for seed in SEEDS
+        for draw in DRAWS
     }
-    found |= {f"nothing_{seed}": partial(_untrained, seed) for seed in SEEDS}
+    found |= {f"nothing_{draw}": partial(_untrained, draw) for draw in DRAWS}
     for way in tuning.WAYS:
         for rate in RATES[way]:
             name = f"choose_{way}_{rate:g}"
             found[name] = partial(_choose, way, rate)
-        found |= {f"{way}_{seed}": partial(_chosen, way, seed) for seed in SEEDS}
+        found |= {f"{way}_{draw}": partial(_chosen, way, draw) for draw in DRAWS}
     return found
 
 
@@ -80,19 +84,21 @@ def _remedies() -> dict:
 
 
 def _everything() -> dict:
-    found = {f"choose_end_{end}": partial(_choose_end, end) for end in ENDS}
+    found = {f"choose_shown_{s}": partial(_choose_shown, s) for s in reviewer.SHOWN}
     for kind in ("everything", "transfer"):
         for rate in RATES[kind]:
             found[f"choose_{kind}_{rate:g}"] = partial(_choose_everything, kind, rate)
         found |= {f"{kind}_{s}": partial(_chosen_everything, kind, s) for s in SEEDS}
+    for name, (known, asked) in TOGETHER.items():
+        found |= {f"{name}_{s}": partial(_together, s, known, asked) for s in SEEDS}
     return found
 
 
-def best(scores: dict, kind: str) -> float:
-    """Return the learning rate that was best on the validation sentences."""
+def best(scores: dict, kind: str) -> str:
+    """Return what was best on the validation sentences, such as a learning rate."""
     prefix = f"choose_{kind}_"
     tried = [name for name in scores if name.startswith(prefix)]
-    return float(max(tried, key=scores.get).removeprefix(prefix))
+    return max(tried, key=scores.get).removeprefix(prefix)
 
 
 def _timed(recipe, seed, scores) -> dict[str, float]:
@@ -107,16 +113,6 @@ def _linear(name, seed, scores) -> float:
     return baselines.linear(name, data, tuning.sentences())[1]
 
 
-def _choose_end(end, scores) -> float:
-    """Count the words of one end of each review of IMDB, to classify sentences."""
-
-    def cut(row):
-        return {"text": " ".join(row["text"].split()[ENDS[end]])}
-
-    reviews = tuning.reviews().map(cut)
-    return baselines.linear("word counts", reviews, tuning.sentences())[0]
-
-
 def _untrained(seed, scores) -> float:
     return tuning.score(tuning.newborn(seed))
 
@@ -128,7 +124,9 @@ def _choose(way, rate, scores) -> float:
 
 
 def _chosen(way, seed, scores) -> float:
-    trained = tuning.fine_tune(way, tuning.draw(LABELS, seed), seed, best(scores, way))
+    trained = tuning.fine_tune(
+        way, tuning.draw(LABELS, seed), seed, float(best(scores, way))
+    )
     return tuning.score(trained.model)
 
 
@@ -147,17 +145,42 @@ def _remedied(name, number, scores) -> dict[str, float]:
     }
 
 
+def _choose_shown(shown, scores) -> float:
+    """Begin from a reviewer that was shown so much of each review; three seeds."""
+    rate = RATES["transfer"][1]
+    fitted = [_on_everything(seed, rate, shown).model for seed in SEEDS]
+    return sum(tuning.score(model, "validation") for model in fitted) / len(fitted)
+
+
 def _choose_everything(kind, rate, scores) -> float:
-    return tuning.score(_on_everything(kind, 0, rate).model, "validation")
+    return tuning.score(
+        _on_everything(0, rate, _begin(kind, scores)).model, "validation"
+    )
 
 
 def _chosen_everything(kind, seed, scores) -> float:
-    return tuning.score(_on_everything(kind, seed, best(scores, kind)).model)
+    rate = float(best(scores, kind))
+    return tuning.score(_on_everything(seed, rate, _begin(kind, scores)).model)
 
 
-def _on_everything(kind: str, seed: int, rate: float) -> Trainer:
-    """Fine-tune on all training sentences; `transfer` begins from film reviews."""
-    source = str(tuning.reviewer()) if kind == "transfer" else None
-    return tuning.fine_tune(
-        "all", tuning.sentences()["train"], seed, rate, source, bf16=tuning.half()
-    )
+def _begin(kind, scores) -> str | None:
+    """Return what the reviewer was shown that training begins from, if from any."""
+    return best(scores, "shown") if kind == "transfer" else None
+
+
+def _together(seed, known, asked, scores) -> float:
+    """Ask three transferred models, one of each reviewer: their mean probability."""
+    rate, said = float(best(scores, "transfer")), []
+    for shown in reviewer.SHOWN:
+        model = _on_everything(seed, rate, shown, known).model
+        texts = tuning.sentences()[asked]["text"]
+        said.append(encoders.logits(model, tuning.tokenizer(), texts).softmax(1))
+    right = sum(said).argmax(1) == torch.tensor(tuning.sentences()[asked]["label"][:])
+    return float(right.double().mean())
+
+
+def _on_everything(seed: int, rate: float, shown: str | None, known=("train",)):
+    """Fine-tune on all sentences of some parts, from a reviewer or MiniLM itself."""
+    source = shown and str(reviewer.train(shown))
+    data = concatenate_datasets([tuning.sentences()[part] for part in known])
+    return tuning.fine_tune("all", data, seed, rate, source, bf16=tuning.half())

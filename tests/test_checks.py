@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from helpers import checks, checks_language, checks_tuning
 
@@ -148,9 +149,17 @@ def accumulated(losses, sizes):
     return (losses * sizes).sum() / sizes.sum()
 
 
+def temperature(scores, labels, change=lambda scores, t: scores / t, choose=min):
+    def loss(t):
+        return functional.cross_entropy(change(scores, t), labels)
+
+    return choose(np.arange(0.5, 4.05, 0.1), key=loss)
+
+
 RIGHT = {
     "train_epoch": train_epoch,
     "accumulated": accumulated,
+    "temperature": temperature,
     "which_epoch": "b",
     "better_model": "c",
     "masker": masker,
@@ -186,6 +195,15 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda losses, sizes: losses.sum(), "grows with"),
         (lambda losses, sizes: (losses * sizes).sum(), "number of texts"),
         (lambda losses, sizes: losses, "shape"),
+    ],
+    "temperature": [
+        (partial(temperature, change=lambda scores, t: scores * t), "not multiplied"),
+        (partial(temperature, choose=max), "lowest"),
+        (partial(temperature, change=lambda s, t: (s / t).softmax(1)), "of scores"),
+        (lambda scores, labels: 11, "place"),
+        (lambda scores, labels: 2.5, "too large"),
+        (lambda scores, labels: scores, "one number"),
+        (lambda scores, labels: [1.6], "one number"),
     ],
     "which_epoch": [("a", "luckiest"), ("c", "lucky one, too")],
     "better_model": [("a", "coin"), ("b", "paired"), ("d", "Choose")],

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
 
 from helpers import tuning, unfreezing
 from helpers.course import ROOT
@@ -89,18 +88,3 @@ def test_a_newborn_head_is_not_reported_each_time():
         check=True,
     )
     assert "REPORT" not in done.stdout + done.stderr
-
-
-def test_the_reviewer_reads_no_sentence_that_is_asked_later(
-    fits, monkeypatch, tmp_path
-):
-    asked = max(tuning.sentences()["test"]["text"], key=len)
-    texts = [f"Before. {asked} After.", "A film that nobody else wrote about."]
-    reviews = Dataset.from_dict({"text": texts, "label": [0, 1]})
-    monkeypatch.setattr(tuning.corpora, "imdb", lambda: {"train": reviews})
-    monkeypatch.setattr(tuning, "CACHED", tmp_path)
-    folder = tuning.reviewer()
-    assert fits[0]["texts"] == texts[1:]
-    assert tuning.reviewer() == folder
-    assert len(fits) == 1
-    assert tuning.newborn(1, source=str(folder)).config.num_labels == 2

@@ -1,18 +1,21 @@
 """Candidates of chapter 3 get equal sentences, and settings chosen on others."""
 
-from datasets import Dataset
+import pytest
+import torch
 
-from helpers import tuning
+from helpers import encoders, tuning
 from helpers import tuning_experiments as runs
 
 
 def test_every_score_comes_after_those_that_chose_its_settings():
     names = list(runs.experiments())
     assert len(names) == len(set(names))
-    for kind in (*tuning.WAYS, "everything", "transfer"):
-        chosen = [i for i, n in enumerate(names) if n in {f"{kind}_{s}" for s in "012"}]
+    asked = dict.fromkeys(tuning.WAYS, 5) | {"everything": 3, "transfer": 3}
+    for kind, number in asked.items():
+        runs_of = {f"{kind}_{i}" for i in range(number + 1)}
+        chosen = [i for i, n in enumerate(names) if n in runs_of]
         tried = [i for i, n in enumerate(names) if n.startswith(f"choose_{kind}_")]
-        assert len(chosen) == 3
+        assert len(chosen) == number
         assert len(tried) == len(runs.RATES[kind]) > 1
         assert max(tried) < min(chosen)
 
@@ -25,7 +28,7 @@ def test_rates_are_chosen_on_validation_and_the_best_is_tested(fits):
             run[name](scores)
             assert fits[-1]["unseen"] == tuning.sentences()["validation"]["text"][:]
             scores[name] = 0.9 if name.endswith("_0.003") else 0.5
-    assert runs.best(scores, "head") == 0.003
+    assert runs.best(scores, "head") == "0.003"
     scores["choose_headlong_1"] = 1.0
     for seed in range(3):
         run[f"head_{seed}"](scores)
@@ -51,13 +54,44 @@ def test_remedies_differ_from_none_in_one_thing_each(fits):
     assert shown["texts"][200:] != none["texts"]
 
 
-def test_the_ends_of_a_review_are_its_first_and_last_fifty_words(monkeypatch):
-    reviews = Dataset.from_dict({"text": [" ".join(map(str, range(200)))]})
-    monkeypatch.setattr(tuning, "reviews", lambda: reviews)
-    monkeypatch.setattr(
-        runs.baselines, "linear", lambda name, train, parts: train["text"][:]
-    )
+def test_the_best_of_what_a_reviewer_was_shown_is_transferred(fits, monkeypatch):
+    asked = []
+
+    def train(shown):
+        asked.append(shown)
+        return encoders.source("minilm")
+
+    monkeypatch.setattr(runs.reviewer, "train", train)
+    scores = {f"choose_shown_{shown}": 0.8 for shown in runs.reviewer.SHOWN}
+    scores |= {"choose_shown_last 4 parts": 0.9, "choose_transfer_2e-05": 0.9}
     run = runs.experiments()
-    for end, first in {"first": 0, "last": 150}.items():
-        words = run[f"choose_end_{end}"]({}).split()
-        assert words == [str(i) for i in range(first, first + 50)]
+    run["transfer_1"](scores)
+    assert asked == ["last 4 parts"]
+    assert fits[-1]["rate"] == 2e-5
+    assert fits[-1]["unseen"] == tuning.sentences()["test"]["text"][:]
+
+
+@pytest.mark.parametrize("name", runs.TOGETHER)
+def test_models_asked_together_answer_by_their_mean_probability(
+    name, fits, monkeypatch
+):
+    known, asked = runs.TOGETHER[name]
+    parts, shown = tuning.sentences(), []
+    truth = torch.tensor(parts[asked]["label"][:])
+    sure = torch.nn.functional.one_hot(truth, 2).double()
+
+    def logits(model, tokenizer, texts):
+        assert texts[:] == parts[asked]["text"][:]
+        return 9 * sure if len(fits) == 1 else -0.1 * sure
+
+    def train(name):
+        shown.append(name)
+        return encoders.source("minilm")
+
+    monkeypatch.setattr(runs.reviewer, "train", train)
+    monkeypatch.setattr(runs.encoders, "logits", logits)
+    assert runs.experiments()[f"{name}_2"]({"choose_transfer_2e-05": 0.9}) == 1
+    assert shown == list(runs.reviewer.SHOWN)
+    assert [(fit["seed"], fit["rate"]) for fit in fits] == [(2, 2e-5)] * 3
+    assert fits[2]["texts"] == [text for part in known for text in parts[part]["text"]]
+    assert asked not in known
