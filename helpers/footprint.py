@@ -63,8 +63,8 @@ def _activations(model, batch) -> int:
 def measured(work: Callable[[], object]) -> int:
     """Return by how many bytes the process grows while `work` runs, at its highest.
 
-    `work` runs in a thread of its own, whose heap is empty or else trimmed first: so it
-    neither reuses freed memory of others nor gives it back meanwhile.
+    `work` runs in a thread of its own, whose heap is empty or else trimmed first, and
+    again at each look: what others have freed is neither reused nor given back in it.
     """
     process = psutil.Process()
     with ThreadPoolExecutor(1) as pool:
@@ -73,6 +73,7 @@ def measured(work: Callable[[], object]) -> int:
         mapped = getattr(begin, "shared", 0)  # files; Linux alone tells
 
         def in_use():
+            memory.trim()  # a freed block is no longer in use
             now = process.memory_info()
             # what the system drops of files meanwhile is no saving of the work
             return now.rss + max(0, mapped - getattr(now, "shared", 0))

@@ -37,9 +37,16 @@ def release() -> bool:
         return False
     settings = ((MMAP_MAX, 2**16), (MMAP_THRESHOLD, LARGE), (TRIM_THRESHOLD, LARGE))
     set_up = all([mallopt(name, value) for name, value in (*settings, (TOP_PAD, 0))])
-    ctypes.CDLL(None).malloc_trim(0)  # leaves the end of a thread's heap as it is:
-    bytearray(LARGE // 2)  # it goes when a block of 64 KiB before it is freed
+    trim()
+    bytearray(LARGE // 2)  # freed at once, and with it the end of this thread's heap
     return set_up
+
+
+def trim() -> None:
+    """Give the system the pages of freed blocks between others, where glibc can."""
+    malloc_trim = _of_glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
 
 
 def _of_glibc(name: str):
