@@ -11,7 +11,7 @@ import torch
 from helpers import encoders, memory
 
 FLOAT = 4  # bytes of a number in float32
-SAMPLE_SECONDS = 0.002
+SAMPLE_SECONDS = 0.01
 
 
 class Footprint(NamedTuple):
