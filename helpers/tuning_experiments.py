@@ -146,7 +146,7 @@ def _remedied(name, number, scores) -> dict[str, float]:
 
 
 def _choose_shown(shown, scores) -> float:
-    """Begin from a reviewer that was shown so much of each review; three seeds."""
+    """Begin from a reviewer that was shown so much of each review, at one rate."""
     rate = RATES["transfer"][1]
     fitted = [_on_everything(seed, rate, shown).model for seed in SEEDS]
     return sum(tuning.score(model, "validation") for model in fitted) / len(fitted)
