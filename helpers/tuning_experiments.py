@@ -5,15 +5,16 @@ sentences, with settings that the former chose. `tuning` says what is trained an
 """
 
 import time
-from functools import partial
+from functools import cache, partial
 
 import torch
-from datasets import concatenate_datasets
+from datasets import Dataset
 from torch.nn import functional
 
 from helpers import baselines, encoders, reviewer, tuning
 
 SEEDS, DRAWS = range(3), range(5)
+ASKED = ("validation", "test")
 LABELS = 1000
 RATES = {
     "head": (1e-3, 3e-3, 1e-2),
@@ -25,11 +26,8 @@ RATES = {
     "everything": (5e-5, 1e-4),
     "transfer": (2e-5, 5e-5, 1e-4),
 }
-# the parts that teach, and the part that asks; what has chosen may teach at the end
-TOGETHER = {
-    "choose_together": (("train",), "validation"),
-    "together": (("train", "validation"), "test"),
-}
+COUNTED = (1, 10, 100)  # strengths of word counts that answer beside a MiniLM
+TEAMS = ("three MiniLMs", "MiniLM and word counts")
 FEW, LONG, RATE = 200, 10, 1e-4  # labels, epochs and rate that over-fit
 REMEDIES = {
     "none": {},
@@ -84,14 +82,19 @@ def _remedies() -> dict:
 
 
 def _everything() -> dict:
-    found = {f"choose_shown_{s}": partial(_choose_shown, s) for s in reviewer.SHOWN}
-    for kind in ("everything", "transfer"):
-        for rate in RATES[kind]:
-            found[f"choose_{kind}_{rate:g}"] = partial(_choose_everything, kind, rate)
-        found |= {f"{kind}_{s}": partial(_chosen_everything, kind, s) for s in SEEDS}
-    for name, (known, asked) in TOGETHER.items():
-        found |= {f"{name}_{s}": partial(_together, s, known, asked) for s in SEEDS}
-    return found
+    found = {}
+    for rate in RATES["everything"]:
+        found[f"choose_everything_{rate:g}"] = partial(_choose_everything, rate)
+    found |= {f"everything_{s}": partial(_chosen_everything, s) for s in SEEDS}
+    found |= {f"choose_shown_{s}": partial(_choose_shown, s) for s in reviewer.SHOWN}
+    for rate in RATES["transfer"]:
+        found[f"choose_transfer_{rate:g}"] = partial(_choose_transfer, rate)
+    found |= {f"transfer_{s}": partial(_chosen_transfer, s) for s in SEEDS}
+    for strength in COUNTED:
+        found[f"choose_counted_{strength}"] = partial(_choose_counted, strength)
+    found |= {f"choose_together_{team}": partial(_choose_team, team) for team in TEAMS}
+    found |= {f"together_{s}": partial(_chosen_team, s) for s in SEEDS}
+    return found | {"choose_alone_word counts": _choose_alone}
 
 
 def best(scores: dict, kind: str) -> str:
@@ -145,42 +148,100 @@ def _remedied(name, number, scores) -> dict[str, float]:
     }
 
 
+def _choose_everything(rate, scores) -> float:
+    return _right(_answers(0, rate), "validation")
+
+
+def _chosen_everything(seed, scores) -> float:
+    return _right(_answers(seed, float(best(scores, "everything"))), "test")
+
+
 def _choose_shown(shown, scores) -> float:
     """Begin from a reviewer that was shown so much of each review, at one rate."""
     rate = RATES["transfer"][1]
-    fitted = [_on_everything(seed, rate, shown).model for seed in SEEDS]
-    return sum(tuning.score(model, "validation") for model in fitted) / len(fitted)
+    right = [_right(_answers(seed, rate, shown), "validation") for seed in SEEDS]
+    return sum(right) / len(right)
 
 
-def _choose_everything(kind, rate, scores) -> float:
-    return tuning.score(
-        _on_everything(0, rate, _begin(kind, scores)).model, "validation"
+def _choose_transfer(rate, scores) -> float:
+    return _right(_answers(0, rate, best(scores, "shown")), "validation")
+
+
+def _chosen_transfer(seed, scores) -> float:
+    return _right(_transferred(seed, scores), "test")
+
+
+def _transferred(seed, scores) -> dict[str, torch.Tensor]:
+    return _answers(seed, float(best(scores, "transfer")), best(scores, "shown"))
+
+
+def _choose_counted(strength, scores) -> float:
+    team = (_transferred(0, scores), _counted(strength))
+    return _right(_mean(team), "validation")
+
+
+def _choose_team(name, scores) -> float:
+    right = [_right(_team(name, seed, scores), "validation") for seed in SEEDS]
+    return sum(right) / len(right)
+
+
+def _choose_alone(scores) -> float:
+    """The team's word counts without a MiniLM beside them."""
+    return _right(_counted(int(best(scores, "counted"))), "validation")
+
+
+def _chosen_team(seed, scores) -> float:
+    return _right(_team(best(scores, "together"), seed, scores), "test")
+
+
+def _team(name, seed, scores) -> dict[str, torch.Tensor]:
+    """Return the answers of one model of each reviewer, or of one and word counts."""
+    if name == TEAMS[0]:
+        rate = float(best(scores, "transfer"))
+        return _mean([_answers(seed, rate, shown) for shown in reviewer.SHOWN])
+    counted = _counted(int(best(scores, "counted")))
+    return _mean([_transferred(seed, scores), counted])
+
+
+def _mean(team) -> dict[str, torch.Tensor]:
+    return {part: sum(said[part] for said in team) / len(team) for part in ASKED}
+
+
+def _right(said: dict[str, torch.Tensor], part: str) -> float:
+    """Return the accuracy on one part."""
+    truth = torch.tensor(tuning.sentences()[part]["label"][:])
+    return float((said[part].argmax(1) == truth).double().mean())
+
+
+@cache
+def _answers(
+    seed: int, rate: float, shown: str | None = None
+) -> dict[str, torch.Tensor]:
+    """Fine-tune on all sentences, from MiniLM itself or a reviewer; ask once.
+
+    Returned are the probabilities of the parts that ask, (sentences, classes).
+    """
+    source, known = shown and str(reviewer.train(shown)), tuning.sentences()
+    fitted = tuning.fine_tune(
+        "all", known["train"], seed, rate, source, bf16=tuning.half()
     )
+    return {
+        part: encoders.logits(
+            fitted.model, tuning.tokenizer(), known[part]["text"]
+        ).softmax(1)
+        for part in ASKED
+    }
 
 
-def _chosen_everything(kind, seed, scores) -> float:
-    rate = float(best(scores, kind))
-    return tuning.score(_on_everything(seed, rate, _begin(kind, scores)).model)
+@cache
+def _counted(strength: int) -> dict[str, torch.Tensor]:
+    """Return what word counts of IMDB's parts and all sentences answer.
 
-
-def _begin(kind, scores) -> str | None:
-    """Return what the reviewer was shown that training begins from, if from any."""
-    return best(scores, "shown") if kind == "transfer" else None
-
-
-def _together(seed, known, asked, scores) -> float:
-    """Ask three transferred models, one of each reviewer: their mean probability."""
-    rate, said = float(best(scores, "transfer")), []
-    for shown in reviewer.SHOWN:
-        model = _on_everything(seed, rate, shown, known).model
-        texts = tuning.sentences()[asked]["text"]
-        said.append(encoders.logits(model, tuning.tokenizer(), texts).softmax(1))
-    right = sum(said).argmax(1) == torch.tensor(tuning.sentences()[asked]["label"][:])
-    return float(right.double().mean())
-
-
-def _on_everything(seed: int, rate: float, shown: str | None, known=("train",)):
-    """Fine-tune on all sentences of some parts, from a reviewer or MiniLM itself."""
-    source = shown and str(reviewer.train(shown))
-    data = concatenate_datasets([tuning.sentences()[part] for part in known])
-    return tuning.fine_tune("all", data, seed, rate, source, bf16=tuning.half())
+    Parts and sentences weigh alike, few as the sentences are.
+    """
+    parts, known = reviewer.parts(reviewer.reviews()), tuning.sentences()["train"]
+    both = Dataset.from_dict({name: [*parts[name], *known[name]] for name in known[0]})
+    weights = [1] * len(parts) + [len(parts) / len(known)] * len(known)
+    asked = [tuning.sentences()[part] for part in ASKED]
+    said = baselines.counted(both, weights, strength, *asked)
+    return dict(zip(ASKED, map(torch.tensor, said), strict=True))

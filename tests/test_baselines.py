@@ -22,3 +22,17 @@ def test_the_classical_baseline_is_chosen_on_validation_and_fitted_on_the_draw()
     best = max(found)
     scores = baselines.linear("word counts", data, parts)
     assert scores == pytest.approx((best, found[best]), abs=1e-6)
+
+
+def test_word_counts_give_probabilities_by_weighted_texts():
+    train, asked = tuning.draw(200, 0), tuning.draw(100, 1)
+    weights = [1, 5] * 100
+    counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    model = LogisticRegression(C=10, max_iter=1000)
+    model.fit(counts.fit_transform(train["text"]), train["label"][:], weights)
+    expected = model.predict_proba(counts.transform(asked["text"]))
+    first, second = baselines.counted(train, weights, 10, asked, train)
+    assert first == pytest.approx(expected, abs=1e-6)
+    assert second.shape == (200, 2)
+    (alike,) = baselines.counted(train, [1] * 200, 10, asked)
+    assert abs(alike - first).max() > 0.01
