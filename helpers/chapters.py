@@ -22,7 +22,7 @@ CACHED = ROOT / "data" / "cache" / "results"
 PUBLISHED = ROOT / "data" / "results"
 SOLUTIONS = "solutions"
 SAMPLE_SECONDS = 0.25
-KEY_RESULTS = 4
+KEY_RESULTS = 5
 LINES_OF_CELL = 3
 
 
@@ -97,6 +97,7 @@ def _execute(
         store_widget_state=False,
         resources={"metadata": {"path": str(folder)}},
         extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+        shutdown_kernel="immediate",  # asked to end, some print a traceback
         on_cell_execute=started,
     )
     environment = os.environ | {"COURSE_RESULTS": str(cached)}

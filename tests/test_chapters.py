@@ -73,6 +73,12 @@ def test_a_chapter_is_measured_and_its_notebook_left_alone(folder, capfd):
     assert err == ""
 
 
+def test_a_kernel_that_has_done_its_work_says_nothing_more(folder, capfd):
+    late = "import atexit, os\natexit.register(os.write, 2, b'late')"
+    assert run([write(folder, "01_toy", late)], folder)
+    assert capfd.readouterr().err == ""
+
+
 def test_save_writes_a_tidy_notebook_and_publishes_its_results(folder):
     (folder / "cached").mkdir()
     (folder / "cached" / "01_curve.png").write_bytes(b"picture")
