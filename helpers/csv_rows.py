@@ -16,9 +16,15 @@ from typing import NamedTuple
 from helpers.texts import CorpusError, clean
 
 SEPARATORS = ",;\t"
-BROKEN = re.compile("[\0\udc80-\udcff]")  # a NUL, or a byte that is not UTF-8
+NUL = "\0"
+BROKEN = re.compile(f"[{NUL}\udc80-\udcff]")  # a NUL, or a byte that is not UTF-8
 BREAK = re.compile(r"\r\n?|\n")
 QUOTED = re.compile(r'"(?:[^"]++|"")*+"')
+SAVE = "save it as `CSV UTF-8` if it is from a spreadsheet, or {}, and try again"
+IF_NUL = SAVE.format("as UTF-8 in a text editor, since it may be UTF-16")
+IF_NOT_UTF8 = SAVE.format(
+    "convert it, for instance with `iconv -f WINDOWS-1252 -t UTF-8`"
+)
 
 
 class Row(NamedTuple):
@@ -30,10 +36,11 @@ class Row(NamedTuple):
 
 
 class BadRow(NamedTuple):
-    """A row that cannot be used, and why."""
+    """A row that cannot be used, why, and whether its bytes are to blame."""
 
     line: int
     reason: str
+    not_utf8: bool = False
 
 
 def read(path: str | Path, text: str, label: str) -> tuple[list[Row], list[BadRow]]:
@@ -46,12 +53,12 @@ def read(path: str | Path, text: str, label: str) -> tuple[list[Row], list[BadRo
         text_at, label_at = columns.index(text), columns.index(label)
         rows, bad = [], []
         for line, fields in records:
-            reason = _flaw(fields, len(columns))
-            if not reason:
+            flaw = _flaw(line, fields, len(columns))
+            if not flaw:
                 row = Row(line, clean(fields[text_at]), fields[label_at])
-                reason = _gap(row)
-            if reason:
-                bad.append(BadRow(line, reason))
+                flaw = _gap(row)
+            if flaw:
+                bad.append(flaw)
             else:
                 rows.append(row)
     if not rows and not bad:
@@ -101,11 +108,10 @@ def _lines(path) -> list[str]:
     lines = list(io.StringIO(decoded, newline=""))
     broken = [i for i, line in enumerate(lines) if BROKEN.search(line)]
     if broken and (broken[0] == 0 or len(broken) > len(lines) / 2):
+        first = lines[broken[0]]
         raise CorpusError(
             f"The file {path} is no UTF-8 text (line {broken[0] + 1}: "
-            f"{_broken(lines[broken[0]])}): save it as `CSV UTF-8` if it is from a "
-            "spreadsheet, or convert it, for instance with "
-            "`iconv -f WINDOWS-1252 -t UTF-8`, and try again."
+            f"{_broken(first)}): {IF_NUL if NUL in first else IF_NOT_UTF8}."
         )
     return lines
 
@@ -184,16 +190,16 @@ def _check_closed(path, line: int, record: str, separator: str) -> None:
         )
 
 
-def _flaw(fields: list[str] | None, width: int) -> str:
-    """Return why a record has no fields to use, or nothing."""
+def _flaw(line: int, fields: list[str] | None, width: int) -> BadRow | None:
+    """Return a record as a bad row if it has no fields to use."""
     if fields is None:
-        return 'a quote inside a quoted field, to be written twice ("")'
+        return BadRow(line, 'a quote inside a quoted field, to be written twice ("")')
     whole = "".join(fields)
-    if BROKEN.search(whole):
-        return _broken(whole)
+    if broken := BROKEN.search(whole):
+        return BadRow(line, _broken(whole), not_utf8=broken[0] != NUL)
     if len(fields) != width:
-        return f"number of fields {len(fields)} instead of {width}"
-    return ""
+        return BadRow(line, f"number of fields {len(fields)} instead of {width}")
+    return None
 
 
 def _broken(text: str) -> str:
@@ -202,8 +208,8 @@ def _broken(text: str) -> str:
     return f"byte 0x{code - 0xDC00:02x} is not UTF-8" if code else "a NUL byte"
 
 
-def _gap(row: Row) -> str:
-    """Return what a row lacks, or nothing."""
+def _gap(row: Row) -> BadRow | None:
+    """Return a row as a bad one if it lacks something."""
     if not row.text:
-        return "no text"
-    return "" if row.label.strip() else "no label"
+        return BadRow(row.line, "no text")
+    return None if row.label.strip() else BadRow(row.line, "no label")

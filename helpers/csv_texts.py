@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from helpers.csv_rows import BadRow, listing, quoted, read
+from helpers.csv_rows import IF_NOT_UTF8, BadRow, listing, quoted, read
 from helpers.texts import TEST, VALIDATION, CorpusError, position
 
 FEWEST = 3  # examples of a class: one for each part
@@ -39,13 +39,15 @@ def from_csv(
     names in the file, sorted as text. It does not depend on the order of the rows.
 
     Of rows with the same text and label one is kept, and labels that differ only in
-    case or surrounding spaces are one class. A CorpusWarning says so, and also when
-    one class is more than 10 times as large as another or a text very long.
+    case, surrounding spaces or the number of spaces between words are one class. A
+    CorpusWarning says so, and also when one class is more than 10 times as large as
+    another or a text very long.
 
     Bad rows have too many or too few fields, a misplaced quote, no text, no label, NUL
     bytes, bytes that are not UTF-8, a text that also stands under another label, or a
     class with fewer than 3 different texts. If there are any, CorpusError counts them
     all; with `on_bad_rows="skip"` they are left out and a CorpusWarning says which.
+    If bytes are not UTF-8, both say how to convert a file in another encoding.
 
     Raises CorpusError also when the file cannot be read, is empty or not UTF-8, lacks
     a column or rows, has a quote that is not closed, or fewer than two classes; and
@@ -66,10 +68,10 @@ def from_csv(
     if bad and on_bad_rows == "raise":
         raise CorpusError(
             f"The file {path} has {_listed(bad, 5)}: mend them, or leave them out with "
-            'on_bad_rows="skip".'
+            f'on_bad_rows="skip"{_conversion(bad)}.'
         )
     _check_classes(path, table, bad)
-    notes = [f"left out {_listed(bad, 10)}"] if bad else []
+    notes = [f"left out {_listed(bad, 10)}{_conversion(bad)}"] if bad else []
     notes += [*repeated, *_merged(names), *_uneven(table), *_long(table)]
     for note in notes:
         warnings.warn(f"The file {path}: {note}.", CorpusWarning, stacklevel=2)
@@ -88,11 +90,12 @@ def class_counts(data: DatasetDict) -> pd.DataFrame:
 
 def _names(labels: pd.Series) -> dict[str, str]:
     """Map each label to the most frequent spelling of those that mean the same."""
-    counts = Counter(map(str.strip, labels))
+    spaced = {label: " ".join(label.split()) for label in sorted(set(labels))}
+    counts = Counter(spaced[label] for label in labels)
     best: dict[str, str] = {}
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
         best.setdefault(label.casefold(), label)
-    return {label: best[label.strip().casefold()] for label in sorted(set(labels))}
+    return {label: best[plain.casefold()] for label, plain in spaced.items()}
 
 
 def _place(text: str) -> float:
@@ -152,7 +155,7 @@ def _check_classes(path, table: pd.DataFrame, bad: list[BadRow]) -> None:
         without = f" without its {_listed(bad, 5)}" if bad else ""
         raise CorpusError(
             f"The file {path} has {left}{without}: it needs two classes with "
-            f"{FEWEST} different texts each, or more."
+            f"{FEWEST} different texts each, or more{_conversion(bad)}."
         )
 
 
@@ -214,6 +217,13 @@ def _split(table: pd.DataFrame) -> DatasetDict:
 def _listed(bad: list[BadRow], most: int) -> str:
     reasons = [f"line {row.line}: {row.reason}" for row in bad]
     return f"{_number(bad, 'bad row')} ({listing(reasons, most, '; ')})"
+
+
+def _conversion(bad: list[BadRow]) -> str:
+    """Say what to do if rows are bad because the whole file is not UTF-8."""
+    if not any(row.not_utf8 for row in bad):
+        return ""
+    return f"; when the whole file is in another encoding, {IF_NOT_UTF8}"
 
 
 def _at(lines: list[int]) -> str:

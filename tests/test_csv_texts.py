@@ -84,6 +84,10 @@ def assert_is_a_sentence(message, path):
     assert "\n" not in message
 
 
+CONVERT = (
+    "save it as `CSV UTF-8` if it is from a spreadsheet, or convert it, for instance "
+    "with `iconv -f WINDOWS-1252 -t UTF-8`, and try again."
+)
 pytestmark = pytest.mark.filterwarnings("error::helpers.corpora.CorpusWarning")
 
 
@@ -260,9 +264,26 @@ def test_labels_that_differ_in_case_or_spaces_become_the_most_frequent(save):
     )
 
 
-def test_labels_that_are_written_alike_are_stripped_in_silence(save):
-    data = from_csv(save(table((text, f" {label}") for text, label in GOOD)))
-    assert found(data) == set(GOOD)
+def test_labels_that_differ_in_spaces_between_words_become_one(save):
+    rows = [*GOOD, ("x", "very good"), ("y", "Very  good"), ("z", "very \tgood ")]
+    data, (message,) = skipping(save(table(rows)))
+    assert found(data) == {*GOOD, *((text, "very good") for text in "xyz")}
+    assert message.endswith(
+        "labels merged: 'Very  good' and 'very \\tgood ' and 'very good' "
+        "to 'very good'."
+    )
+
+
+def test_labels_with_and_without_a_space_stay_two(save):
+    names = ("very good", "verygood")
+    rows = [(f"text {i}", names[i % 2]) for i in range(6)]
+    assert found(from_csv(save(table(rows)))) == {*rows}
+
+
+@pytest.mark.parametrize("label", [" {}", "{} ", "very {}", "very  {}"])
+def test_the_spaces_of_labels_that_are_written_alike_are_folded_in_silence(save, label):
+    rows = [(text, label.format(name)) for text, name in GOOD]
+    assert found(from_csv(save(table(rows)))) == expected(rows)
 
 
 @pytest.mark.parametrize(("large", "warned"), [(40, False), (41, True)])
@@ -366,6 +387,43 @@ def test_the_warning_counts_all_bad_rows_and_spells_out_ten(save, count, more):
     assert f"left out {count} bad rows ({lines}{more})." in message
 
 
+def test_a_file_in_another_encoding_with_few_accents_is_to_be_converted(save):
+    rows = [*[(f"schön {i}", "yes") for i in range(6)], *GOOD]
+    path = save(table([("", "no"), *rows]).encode("cp1252"))
+    for message in (failing(path), skipping(path)[1][0]):
+        assert "7 bad rows (line 2: no text; line 3: byte 0xf6 is not UTF-8" in message
+        assert message.endswith(
+            f"; when the whole file is in another encoding, {CONVERT}"
+        )
+    assert "or leave them out with on_bad_rows" in failing(path)
+    path.write_text(path.read_text(encoding="cp1252"), encoding="utf-8")
+    assert found(skipping(path)[0]) == set(rows)
+
+
+def test_the_conversion_is_named_even_if_the_row_is_not(save):
+    content = table([*GOOD, *[("", "no")] * 11]).encode() + b"sch\xf6n,yes\n"
+    path = save(content)
+    for message in (failing(path), skipping(path)[1][0]):
+        assert "0xf6" not in message
+        assert message.endswith(CONVERT)
+
+
+def test_the_conversion_is_named_if_it_would_make_the_second_class(save):
+    rows = [(f"{name} {i}", name) for name in ("gut", "schön") for i in range(4)]
+    path = save(table([*rows, ("sehr gut", "gut")]).encode("cp1252"))
+    message = failing(path, on_bad_rows="skip")
+    assert "has only the class 'gut' without its 4 bad rows" in message
+    assert message.endswith(CONVERT)
+
+
+@pytest.mark.parametrize("row", [b"o\0ne,yes", b",yes", b"x,is not UTF-8"])
+def test_other_bad_rows_need_no_conversion(save, row):
+    path = save(table(GOOD).encode() + row + b"\n")
+    for message in (failing(path), skipping(path)[1][0]):
+        assert "encoding" not in message
+        assert "iconv" not in message
+
+
 def test_without_bad_rows_both_ways_give_the_same(save):
     path = save(table(GOOD))
     data, messages = skipping(path)
@@ -396,10 +454,13 @@ UNUSABLE = {
     "quoted header": (b'"text"s,label\n', "holds a misplaced quote"),
     "open header": (b'text,"label\na,b\n', "has a quote in line 1 that is not closed"),
     "UTF-16": ("text,label\nä,ö\n".encode("utf-16"), "iconv -f UTF-16 -t UTF-8"),
-    "UTF-16, bare": ("text,label\n".encode("utf-16-le"), "(line 1: a NUL byte)"),
+    "UTF-16, bare": ("text,label\n".encode("utf-16-le"), "(line 1: a NUL byte): save "
+        "it as `CSV UTF-8` if it is from a spreadsheet, or as UTF-8 in a text editor, "
+        "since it may be UTF-16, and try again."),
+    "UTF-16, German": ("öde,text,label\n".encode("utf-16-le"), "it may be UTF-16"),
     "UTF-16, Apple": ("\ufefftext,label\n".encode("utf-16-be"), "is UTF-16: convert"),
     "German": ("text,label\nä,x\nö,y\nü,z\n".encode("cp1252"),
-        "is no UTF-8 text (line 2: byte 0xe4 is not UTF-8): save it as `CSV UTF-8`"),
+        f"is no UTF-8 text (line 2: byte 0xe4 is not UTF-8): {CONVERT}"),
     "Chinese": ("text,label\n正面,x\n负面,y\n".encode("gb18030"), "iconv -f WINDOWS"),
     "header": ("Größe,text,label\n1,a,b\n".encode("cp1252"), "(line 1: byte 0xf6"),
     "workbook": (b"PK\x03\x04\x14\0\x06\0", "if it is from a spreadsheet"),
@@ -511,12 +572,16 @@ def corpora_of_any_kind(draw):
     return [(text, names[i % len(names)]) for i, text in enumerate(chosen)]
 
 
+def spaced(name: str) -> str:
+    return " ".join(name.split())
+
+
 def folded(name: str) -> str:
-    return name.strip().casefold()
+    return spaced(name).casefold()
 
 
 def expected(rows) -> set[tuple[str, str]]:
-    return {(corpora.clean(text), name.strip()) for text, name in rows}
+    return {(corpora.clean(text), spaced(name)) for text, name in rows}
 
 
 @settings(max_examples=60, deadline=None)
