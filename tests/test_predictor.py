@@ -2,13 +2,20 @@
 
 import subprocess
 import sys
+import warnings
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertForSequenceClassification, BertModel
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    BertModel,
+)
 
-from helpers import encoders, pieces, predictor
+from helpers import corpora, encoders, pieces, predictor
 from helpers.env import ROOT
 
 NAMES = ["complaint", "praise", "a question"]
@@ -53,6 +60,25 @@ def model(tokenizer):
 def folder(tmp_path, model, tokenizer):
     predictor.save(tmp_path / "saved", model, tokenizer, NAMES)
     return tmp_path / "saved"
+
+
+def failing(saved, texts, **options) -> str:
+    with pytest.raises(predictor.PredictorError) as error:
+        saved(texts, **options)
+    message = str(error.value)
+    assert "\n" not in message and message.endswith(".")
+    message.encode()  # or it could not be printed
+    return message
+
+
+def telling(saved, texts, **options):
+    """Return the table, and the messages of the warnings."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        table = saved(texts, **options)
+    assert {warning.category for warning in told} <= {corpora.CorpusWarning}
+    assert {warning.filename for warning in told} <= {__file__}
+    return table, [str(warning.message) for warning in told]
 
 
 def test_probabilities_are_the_models_own_in_the_order_of_the_texts(
@@ -100,22 +126,156 @@ def test_no_texts_give_an_empty_table(folder):
     assert list(table) == ["label", *NAMES]
 
 
-@pytest.mark.parametrize("texts", [None, "a single text"])
-def test_it_wants_a_list(folder, texts):
-    with pytest.raises(predictor.PredictorError, match="takes a list of texts"):
-        predictor.Predictor(folder)(texts)
+ALONE = {
+    "None": (None, "was given None: look where the list should have come from"),
+    "text": ("a single text", "one text alone, 'a single text': put it into brackets"),
+    "book": ("word " * 99, f"one text alone, '{'word ' * 7}wor…: put it into brackets"),
+    "number": (3, "was given 3, of type int: give it the texts"),
+    "bytes": (b"text", "was given b'text', of type bytes: give it the texts"),
+    "dict": ({"text": "fine"}, "was given {'text': 'fine'}, of type dict: give"),
+    "table": (pd.DataFrame({"text": ["fine"]}), ", of type DataFrame: give"),
+    "scalar": (torch.tensor(3), "was given tensor(3), of type Tensor: give"),
+}
 
 
-@pytest.mark.parametrize("odd", [None, "", " \n", 3, float("nan"), ["a"]])
-def test_what_is_no_text_is_named(folder, odd):
-    with pytest.raises(predictor.PredictorError, match="^Text 1 .*take it out"):
-        predictor.Predictor(folder)(["fine", odd, "fine"])
+@pytest.mark.parametrize("case", ALONE)
+@pytest.mark.parametrize("way", ["raise", "skip"])
+def test_it_wants_a_list(folder, case, way):
+    texts, words = ALONE[case]
+    message = failing(predictor.Predictor(folder), texts, on_bad_rows=way)
+    assert message.startswith("The predictor takes a list of texts, but ")
+    assert words in message
+    assert ("brackets" in message) == isinstance(texts, str)
+
+
+@pytest.mark.parametrize("kind", [tuple, iter, pd.Series])
+def test_what_is_like_a_list_is_taken(folder, kind):
+    saved = predictor.Predictor(folder)
+    pd.testing.assert_frame_equal(saved(kind(TEXTS)), saved(TEXTS))
+
+
+BAD = {
+    "None": (None, "not a text but None"),
+    "number": (3, "not a text but 3"),
+    "nan": (float("nan"), "not a text but nan"),
+    "list": (["a"], "not a text but ['a']"),
+    "lines": (pd.Series([1, 2]), "not a text but 0    1 1    2 dtype: int64"),
+    "empty": ("", "no text in ''"),
+    "blank": (" \n", r"no text in ' \n'"),
+    "blanks": (" " * 99, f"no text in '{' ' * 38}…"),
+    "late": (" " * predictor.LONGEST + "text", f"no text in '{' ' * 38}…"),
+    "surrogate": ("a\ud83d", r"a lone surrogate '\ud83d' in 'a\ud83d'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_item_is_named_or_left_out(folder, case):
+    item, reason = BAD[case]
+    saved = predictor.Predictor(folder)
+    texts = [TEXTS[0], item, TEXTS[2]]
+    listed = f"1 bad item (counted from 0, item 1: {reason})"
+    assert failing(saved, texts) == (
+        f'The list has {listed}: mend them, or leave them out with on_bad_rows="skip".'
+    )
+    table, messages = telling(saved, texts, on_bad_rows="skip")
+    assert messages == [f"The list: left out {listed}."]
+    pd.testing.assert_frame_equal(table, saved(TEXTS[:3]).loc[[0, 2]])
+
+
+def test_only_the_first_bad_items_are_spelled_out(folder):
+    saved = predictor.Predictor(folder)
+    reasons = [f"item {number}: no text in ''" for number in range(1, 13)]
+    message = failing(saved, ["fine", *[""] * 12])
+    five = "; ".join(reasons[:5])
+    assert f"has 12 bad items (counted from 0, {five}; and 7 more): mend" in message
+    table, messages = telling(saved, ["fine", *[""] * 12], on_bad_rows="skip")
+    ten = "; ".join(reasons[:10])
+    assert f"left out 12 bad items (counted from 0, {ten}; and 2 more)." in messages[0]
+    assert list(table.index) == [0]
+
+
+def test_all_items_may_be_left_out(folder):
+    saved = predictor.Predictor(folder)
+    table, messages = telling(saved, ["", None], on_bad_rows="skip")
+    pd.testing.assert_frame_equal(table, saved([]))
+    assert len(messages) == 1
+
+
+def test_without_bad_items_both_ways_give_the_same(folder):
+    saved = predictor.Predictor(folder)
+    table, messages = telling(saved, TEXTS, on_bad_rows="skip")
+    pd.testing.assert_frame_equal(table, saved(TEXTS))
+    assert messages == []
+    assert list(table.index) == list(range(len(TEXTS)))
+
+
+@pytest.mark.parametrize("value", ["drop", "", None, True, "RAISE"])
+def test_bad_items_are_raised_or_skipped(folder, value):
+    message = failing(predictor.Predictor(folder), TEXTS, on_bad_rows=value)
+    assert message == f'on_bad_rows is "raise" or "skip", not {value!r}.'
+
+
+@pytest.mark.parametrize(
+    "names, columns",
+    [
+        (["label", "praise", "text"], ["p(label)", "praise", "text"]),
+        (["p(label)", "label", "index"], ["p(label)", "p(p(label))", "index"]),
+    ],
+)
+def test_a_class_may_be_called_label(model, tokenizer, tmp_path, names, columns):
+    predictor.save(tmp_path, model, tokenizer, names)
+    table = predictor.Predictor(tmp_path)(TEXTS)
+    wanted = encoders.logits(model, tokenizer, TEXTS).softmax(-1)
+    assert list(table) == ["label", *columns]
+    torch.testing.assert_close(torch.tensor(table[columns].to_numpy()), wanted)
+    assert list(table["label"]) == [names[i] for i in wanted.argmax(-1)]
 
 
 def test_a_very_long_text_is_read_from_its_beginning(folder):
-    saved = predictor.Predictor(folder)
-    short, long = saved(["lovely " * 100, "lovely " * 1_000_000])[NAMES].to_numpy()
+    texts = ["lovely " * 100, "lovely " * 1_000_000]
+    table, _ = telling(predictor.Predictor(folder), texts)
+    short, long = table[NAMES].to_numpy()
     assert short == pytest.approx(long, abs=1e-6)
+
+
+def test_texts_that_are_cut_are_counted(folder):
+    fits = "the " * 62  # and two pieces for beginning and end
+    saved = predictor.Predictor(folder)
+    _, messages = telling(saved, [fits, fits + "the", *[fits + "door"] * 6])
+    assert messages == [
+        "The list: cut 7 texts at the model's limit of 64 pieces (counted from 0, "
+        "items 1, 2, 3, 4, 5, and 2 more): split them into shorter ones if their ends "
+        "matter."
+    ]
+    _, messages = telling(saved, ["", fits, fits + "the"], on_bad_rows="skip")
+    assert "cut 1 text at the model's" in messages[1] and ", item 2)" in messages[1]
+    assert telling(saved, [fits])[1] == []
+
+
+def test_what_lies_behind_many_blanks_is_told_to_be_cut(folder):
+    far = "lovely" + " " * predictor.LONGEST + "door"
+    _, messages = telling(predictor.Predictor(folder), [far])
+    assert "cut 1 text" in messages[0]
+
+
+def test_texts_are_cut_where_they_were_in_training(model, tokenizer, tmp_path):
+    before = tokenizer.model_max_length
+    predictor.save(tmp_path, model, tokenizer, NAMES, max_length=4)
+    assert tokenizer.model_max_length == before
+    assert AutoTokenizer.from_pretrained(tmp_path).model_max_length == 4
+    table, messages = telling(predictor.Predictor(tmp_path), TEXTS)
+    wanted = encoders.logits(model, tokenizer, TEXTS, max_length=4).softmax(-1)
+    torch.testing.assert_close(torch.tensor(table[NAMES].to_numpy()), wanted)
+    assert "limit of 4 pieces" in messages[0]
+
+
+def test_a_model_saved_without_a_limit_has_that_of_its_positions(
+    folder, model, tokenizer
+):
+    tokenizer.save_pretrained(folder)
+    saved = predictor.Predictor(folder)
+    assert saved.max_length == model.config.max_position_embeddings
+    assert "limit of 512 pieces" in telling(saved, ["the " * 600])[1][0]
 
 
 def test_a_missing_folder_gets_a_sentence(tmp_path):
