@@ -22,7 +22,6 @@ CACHED = ROOT / "data" / "cache" / "results"
 PUBLISHED = ROOT / "data" / "results"
 SOLUTIONS = "solutions"
 SAMPLE_SECONDS = 0.25
-KEY_RESULTS = 5
 LINES_OF_CELL = 3
 
 
@@ -186,7 +185,7 @@ def table(outcomes: list[Outcome]) -> str:
     rows = [("Chapter", "Minutes", "Peak GB", "Key results")]
     for outcome in outcomes:
         keys = [k for k, entry in outcome.results.items() if entry.get("key")]
-        shown = [_result(k, outcome.results[k]) for k in keys[:KEY_RESULTS]]
+        shown = [_result(k, outcome.results[k]) for k in keys]
         first, *others = ["FAILED"] if outcome.failure else shown or [""]
         costs = f"{outcome.minutes:.2f}", f"{outcome.peak_gb:.2f}"
         rows += [(outcome.name, *costs, first)]
