@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset
 from torch.nn import functional
 
-from helpers import baselines, encoders, reviewer, tuning
+from helpers import baselines, encoders, metrics, reviewer, tuning
 
 SEEDS, DRAWS = range(3), range(5)
 ASKED = ("validation", "test")
@@ -26,8 +26,7 @@ RATES = {
     "everything": (5e-5, 1e-4),
     "transfer": (2e-5, 5e-5, 1e-4),
 }
-COUNTED = (1, 10, 100)  # strengths of word counts that answer beside a MiniLM
-TEAMS = ("three MiniLMs", "MiniLM and word counts")
+STRENGTHS = (1, 10, 100)  # of word counts, alone and beside a MiniLM
 FEW, LONG, RATE = 200, 10, 1e-4  # labels, epochs and rate that over-fit
 REMEDIES = {
     "none": {},
@@ -90,11 +89,12 @@ def _everything() -> dict:
     for rate in RATES["transfer"]:
         found[f"choose_transfer_{rate:g}"] = partial(_choose_transfer, rate)
     found |= {f"transfer_{s}": partial(_chosen_transfer, s) for s in SEEDS}
-    for strength in COUNTED:
-        found[f"choose_counted_{strength}"] = partial(_choose_counted, strength)
-    found |= {f"choose_together_{team}": partial(_choose_team, team) for team in TEAMS}
-    found |= {f"together_{s}": partial(_chosen_team, s) for s in SEEDS}
-    return found | {"choose_alone_word counts": _choose_alone}
+    found |= {f"choose_counts_{c}": partial(_choose_counts, c) for c in STRENGTHS}
+    found |= {"counts_0": _chosen_counts}
+    found |= {f"choose_beside_{c}": partial(_choose_beside, c) for c in STRENGTHS}
+    found |= {f"choose_team_{team}": partial(_choose_team, team) for team in TEAMS}
+    found |= {f"team_{s}": partial(_chosen_team, s) for s in SEEDS}
+    return found | {"gain_of_team": _gain_of_team}
 
 
 def best(scores: dict, kind: str) -> str:
@@ -175,32 +175,56 @@ def _transferred(seed, scores) -> dict[str, torch.Tensor]:
     return _answers(seed, float(best(scores, "transfer")), best(scores, "shown"))
 
 
-def _choose_counted(strength, scores) -> float:
-    team = (_transferred(0, scores), _counted(strength))
-    return _right(_mean(team), "validation")
+def _choose_counts(strength, scores) -> float:
+    return _right(_counted(strength), "validation")
+
+
+def _chosen_counts(scores) -> float:
+    return _right(_counted(int(best(scores, "counts"))), "test")
+
+
+def _choose_beside(strength, scores) -> float:
+    """Let word counts of one strength answer beside a transferred MiniLM."""
+    return _right(_mean([_transferred(0, scores), _counted(strength)]), "validation")
 
 
 def _choose_team(name, scores) -> float:
-    right = [_right(_team(name, seed, scores), "validation") for seed in SEEDS]
+    right = [_right(TEAMS[name](seed, scores), "validation") for seed in SEEDS]
     return sum(right) / len(right)
 
 
-def _choose_alone(scores) -> float:
-    """The team's word counts without a MiniLM beside them."""
-    return _right(_counted(int(best(scores, "counted"))), "validation")
-
-
 def _chosen_team(seed, scores) -> float:
-    return _right(_team(best(scores, "together"), seed, scores), "test")
+    return _right(TEAMS[best(scores, "team")](seed, scores), "test")
 
 
-def _team(name, seed, scores) -> dict[str, torch.Tensor]:
-    """Return the answers of one model of each reviewer, or of one and word counts."""
-    if name == TEAMS[0]:
-        rate = float(best(scores, "transfer"))
-        return _mean([_answers(seed, rate, shown) for shown in reviewer.SHOWN])
-    counted = _counted(int(best(scores, "counted")))
+def _gain_of_team(scores) -> dict[str, float]:
+    """How much more the team has right than the transferred model alone.
+
+    Of each test sentence the mean of the seeds counts; the interval is over sentences.
+    """
+    team = TEAMS[best(scores, "team")]
+    both = [(team(seed, scores), _transferred(seed, scores)) for seed in SEEDS]
+    right, alone = (
+        sum(_hits(said, "test") for said in one) / len(SEEDS)
+        for one in zip(*both, strict=True)
+    )
+    gain = metrics.paired(right, alone)
+    return {"value": gain.value, "low": gain.low, "high": gain.high}
+
+
+def _three(seed, scores) -> dict[str, torch.Tensor]:
+    """Return what one model of each reviewer answer together."""
+    rate = float(best(scores, "transfer"))
+    return _mean([_answers(seed, rate, shown) for shown in reviewer.SHOWN])
+
+
+def _with_counts(seed, scores) -> dict[str, torch.Tensor]:
+    """Return what one transferred model and word counts answer together."""
+    counted = _counted(int(best(scores, "beside")))
     return _mean([_transferred(seed, scores), counted])
+
+
+TEAMS = {"three MiniLMs": _three, "MiniLM and word counts": _with_counts}
 
 
 def _mean(team) -> dict[str, torch.Tensor]:
@@ -209,8 +233,13 @@ def _mean(team) -> dict[str, torch.Tensor]:
 
 def _right(said: dict[str, torch.Tensor], part: str) -> float:
     """Return the accuracy on one part."""
+    return float(_hits(said, part).mean())
+
+
+def _hits(said: dict[str, torch.Tensor], part: str) -> torch.Tensor:
+    """Return 1 for each sentence of a part that is answered rightly, else 0."""
     truth = torch.tensor(tuning.sentences()[part]["label"][:])
-    return float((said[part].argmax(1) == truth).double().mean())
+    return (said[part].argmax(1) == truth).double()
 
 
 @cache
@@ -240,7 +269,9 @@ def _counted(strength: int) -> dict[str, torch.Tensor]:
     Parts and sentences weigh alike, few as the sentences are.
     """
     parts, known = reviewer.parts(reviewer.reviews()), tuning.sentences()["train"]
-    both = Dataset.from_dict({name: [*parts[name], *known[name]] for name in known[0]})
+    both = Dataset.from_dict(
+        {name: [*parts[name], *known[name]] for name in known.column_names}
+    )
     weights = [1] * len(parts) + [len(parts) / len(known)] * len(known)
     asked = [tuning.sentences()[part] for part in ASKED]
     said = baselines.counted(both, weights, strength, *asked)

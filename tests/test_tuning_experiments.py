@@ -1,17 +1,20 @@
 """Candidates of chapter 3 get equal sentences, and settings chosen on others."""
 
+from functools import partial
+
 import pytest
 import torch
 from datasets import Dataset
 
-from helpers import encoders, tuning
+from helpers import encoders, metrics, tuning
 from helpers import tuning_experiments as runs
 
 CHOOSE_FIRST = (
     ("shown", "choose_transfer_"),
-    ("transfer", "choose_counted_"),
-    ("counted", "choose_together_"),
-    ("together", "together_"),
+    ("counts", "counts_"),
+    ("transfer", "choose_beside_"),
+    ("beside", "choose_team_"),
+    ("team", "team_"),
 )
 
 
@@ -70,9 +73,16 @@ def test_remedies_differ_from_none_in_one_thing_each(fits):
 
 CHOSEN = {f"choose_shown_{shown}": 0.8 for shown in runs.reviewer.SHOWN} | {
     "choose_shown_last 4 parts": 0.9,
+    "choose_everything_5e-05": 0.8,
+    "choose_everything_0.0001": 0.9,
+    "choose_transfer_5e-05": 0.8,
     "choose_transfer_2e-05": 0.9,
-    "choose_counted_1": 0.8,
-    "choose_counted_10": 0.9,
+    "choose_counts_10": 0.8,
+    "choose_counts_1": 0.9,
+    "choose_beside_1": 0.8,
+    "choose_beside_10": 0.9,
+    "choose_team_three MiniLMs": 0.8,
+    "choose_team_MiniLM and word counts": 0.9,
 }
 
 
@@ -83,84 +93,126 @@ def _forgotten():
         remembered.cache_clear()
 
 
-@pytest.fixture
-def reviewers(monkeypatch):
-    """Note the reviewers that are asked for."""
-    asked = []
+SHOWN, PARTS = tuple(runs.reviewer.SHOWN), "last 4 parts"
+# experiment -> the MiniLMs it asks (seed, rate, what the reviewer was shown), and the
+# strength of the word counts it asks, with what `CHOSEN` has chosen
+ASKS = {
+    "choose_everything_5e-05": ({(0, 5e-05, None)}, None),
+    "choose_everything_0.0001": ({(0, 1e-4, None)}, None),
+    "choose_counts_1": (set(), 1),
+    "choose_counts_10": (set(), 10),
+    "choose_counts_100": (set(), 100),
+    "counts_0": (set(), 1),
+    "choose_beside_1": ({(0, 2e-5, PARTS)}, 1),
+    "choose_beside_10": ({(0, 2e-5, PARTS)}, 10),
+    "choose_beside_100": ({(0, 2e-5, PARTS)}, 100),
+    "choose_team_three MiniLMs": (
+        {(s, 2e-5, n) for s in range(3) for n in SHOWN},
+        None,
+    ),
+    "choose_team_MiniLM and word counts": ({(s, 2e-5, PARTS) for s in range(3)}, 10),
+}
+ASKS |= {f"choose_shown_{n}": ({(s, 5e-5, n) for s in range(3)}, None) for n in SHOWN}
+ASKS |= {f"choose_transfer_{r:g}": ({(0, r, PARTS)}, None) for r in (2e-5, 5e-5, 1e-4)}
+for s in range(3):
+    ASKS[f"everything_{s}"] = {(s, 1e-4, None)}, None
+    ASKS[f"transfer_{s}"] = {(s, 2e-5, PARTS)}, None
+    ASKS[f"team_{s}"] = {(s, 2e-5, PARTS)}, 10
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_what_chooses_is_asked_validation_and_what_is_chosen_the_test(
+    name, monkeypatch
+):
+    part = "validation" if name.startswith("choose_") else "test"
+    models, strengths = set(), set()
+
+    def answers(seed, rate, shown=None):
+        models.add((seed, rate, shown))
+        return _right_only_on(part)
+
+    def counted(strength):
+        strengths.add(strength)
+        return _right_only_on(part)
+
+    monkeypatch.setattr(runs, "_answers", answers)
+    monkeypatch.setattr(runs, "_counted", counted)
+    assert runs.experiments()[name](CHOSEN) == 1
+    asked, strength = ASKS[name]
+    assert models == asked
+    assert strengths == ({strength} if strength else set())
+
+
+def test_every_experiment_with_all_sentences_is_checked():
+    assert runs._everything().keys() == ASKS.keys() | {"gain_of_team"}
+
+
+def test_the_gain_of_the_team_has_an_interval_over_sentences(monkeypatch):
+    def answers(seed, rate, shown=None):
+        said = _sure("test", 0.6)
+        said[: 100 * (seed + 1)] = 1 - said[: 100 * (seed + 1)]
+        return {part: _sure(part, 1) for part in runs.ASKED} | {"test": said}
+
+    def counted(strength):
+        return {part: _sure(part, 0.9) for part in runs.ASKED}
+
+    monkeypatch.setattr(runs, "_answers", answers)
+    monkeypatch.setattr(runs, "_counted", counted)
+    gain = runs.experiments()["gain_of_team"](CHOSEN)
+    number = len(tuning.sentences()["test"])
+    each = [1] * 100 + [2 / 3] * 100 + [1 / 3] * 100 + [0] * (number - 300)
+    expected = metrics.paired(each, [0] * number)
+    assert gain == pytest.approx(
+        {"value": expected.value, "low": expected.low, "high": expected.high}
+    )
+
+
+def _right_only_on(right):
+    """Return answers that are right in one part and wrong in the other."""
+    return {part: _sure(part, 1.0 if part == right else 0.0) for part in runs.ASKED}
+
+
+def _sure(part, right):
+    """Return probabilities that give so much to the right class, (sentences, 2)."""
+    truth = torch.tensor(tuning.sentences()[part]["label"][:])
+    truth = torch.nn.functional.one_hot(truth, 2).double()
+    return truth * right + (1 - truth) * (1 - right)
+
+
+@pytest.mark.parametrize("team", runs.TEAMS)
+def test_a_team_answers_by_its_mean_probability(team, monkeypatch):
+    said = iter([0.95, 0.4, 0.4])  # most of three are wrong, their mean is right
+    answers = partial(_said_everywhere, said)
+    monkeypatch.setattr(runs, "_answers", answers)
+    monkeypatch.setattr(runs, "_counted", answers)
+    scores = CHOSEN | {f"choose_team_{name}": name == team for name in runs.TEAMS}
+    assert runs.experiments()["team_1"](scores) == 1
+
+
+def _said_everywhere(said, *asked):
+    right = next(said)
+    return {part: _sure(part, right) for part in runs.ASKED}
+
+
+@pytest.mark.parametrize("shown", [None, PARTS])
+def test_a_model_of_all_sentences_answers_by_probabilities(shown, fits, monkeypatch):
+    reviewers = []
 
     def train(shown):
-        asked.append(shown)
+        reviewers.append(shown)
         return encoders.source("minilm")
 
     monkeypatch.setattr(runs.reviewer, "train", train)
-    return asked
-
-
-def test_the_best_of_what_a_reviewer_was_shown_is_transferred(reviewers, fits):
-    run = runs.experiments()
-    run["transfer_1"](CHOSEN)
-    assert reviewers == ["last 4 parts"]
-    assert fits[-1]["rate"] == 2e-5
-    assert fits[-1]["unseen"] == tuning.sentences()["test"]["text"][:]
-
-
-@pytest.mark.parametrize("sure", ["first", "last"])
-@pytest.mark.parametrize("team", runs.TEAMS)
-def test_a_team_answers_by_its_mean_probability(
-    team, sure, reviewers, fits, monkeypatch
-):
-    parts = tuning.sentences()
-
-    def truth(part):
-        labels = torch.tensor(parts[part]["label"][:])
-        return torch.nn.functional.one_hot(labels, 2).double()
-
-    def logits(model, tokenizer, texts):
-        (part,) = (p for p in runs.ASKED if parts[p]["text"][:] == texts[:])
-        asked = {1: "first", 3: "last"}.get(len(fits))
-        return (9 if asked == sure else -0.1) * truth(part)
-
-    def counted(strength):
-        assert strength == 10
-        right = 1 if sure == "last" else 0.4
-        return {p: truth(p) * right + (1 - truth(p)) * (1 - right) for p in runs.ASKED}
-
-    monkeypatch.setattr(runs.encoders, "logits", logits)
-    monkeypatch.setattr(runs, "_counted", counted)
-    scores = CHOSEN | {f"choose_together_{team}": 0.9}
-    run = runs.experiments()
-    assert run["together_2"](scores) == 1
-    assert {(fit["seed"], fit["rate"]) for fit in fits} == {(2, 2e-5)}
-    assert all(fit["texts"] == parts["train"]["text"][:] for fit in fits)
-    three = team == runs.TEAMS[0]
-    assert reviewers == (list(runs.reviewer.SHOWN) if three else ["last 4 parts"])
-
-
-def test_teams_are_compared_on_validation_by_all_seeds(monkeypatch):
-    asked = []
-
-    def answers(seed, rate, shown=None):
-        asked.append(seed)
-        right = torch.tensor(tuning.sentences()["validation"]["label"][:])
-        right = right if seed else 1 - right
-        return {
-            "validation": torch.nn.functional.one_hot(right, 2).double(),
-            "test": torch.zeros(1, 2),
-        }
-
-    monkeypatch.setattr(runs, "_answers", answers)
-    score = runs.experiments()[f"choose_together_{runs.TEAMS[0]}"](CHOSEN)
-    assert score == pytest.approx(2 / 3)
-    assert set(asked) == set(runs.SEEDS)
-
-
-def test_word_counts_are_asked_alone_on_validation(monkeypatch):
-    right = torch.tensor(tuning.sentences()["validation"]["label"][:])
-    right[:100] = 1 - right[:100]
-    said = {"validation": torch.nn.functional.one_hot(right, 2)}
-    monkeypatch.setattr(runs, "_counted", lambda strength: strength == 10 and said)
-    score = runs.experiments()["choose_alone_word counts"](CHOSEN)
-    assert score == pytest.approx(1 - 100 / len(right))
+    said = runs._answers(1, 2e-5, shown)
+    assert reviewers == ([shown] if shown else [])
+    assert fits[-1]["texts"] == tuning.sentences()["train"]["text"][:]
+    assert (fits[-1]["seed"], fits[-1]["rate"]) == (1, 2e-5)
+    assert fits[-1]["bf16"] == tuning.half()
+    for part in runs.ASKED:
+        assert said[part].shape == (len(tuning.sentences()[part]), 2)
+        assert said[part][:, 0].allclose(torch.tensor(1.0).sigmoid())
+    assert runs._answers(1, 2e-5, shown) is said
+    assert len(fits) == 1
 
 
 def test_sentences_and_parts_of_reviews_weigh_alike_in_word_counts(monkeypatch):
