@@ -544,7 +544,7 @@ def slow_index(toy, monkeypatch):
             if is_wheel:
                 state.wheels += 1
                 state.half.set()
-                state.go_on.wait(60)
+                state.go_on.wait(600)
             self.wfile.write(body[len(body) // 2 :])
 
         def log_message(self, *_):
@@ -578,11 +578,11 @@ def start_child(toy) -> subprocess.Popen:
 
 def test_of_two_processes_one_downloads_and_both_get_the_asset(toy, slow_index):
     children = [start_child(toy), start_child(toy)]
-    assert slow_index.half.wait(60)
+    assert slow_index.half.wait(600)
     time.sleep(1)  # the other one has the time to start a download of its own
     slow_index.go_on.set()
     for child in children:
-        out, err = child.communicate(timeout=60)
+        out, err = child.communicate(timeout=600)
         assert (child.returncode, out.strip(), err) == (0, str(toy.cache / "toy"), "")
     assert slow_index.wheels == 1
     assert is_whole(toy.cache / "toy")
@@ -595,10 +595,10 @@ needs_signals = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @needs_signals
 def test_ctrl_c_during_a_download_leaves_nothing_half_written(toy, slow_index):
     child = start_child(toy)
-    assert slow_index.half.wait(60)
+    assert slow_index.half.wait(600)
     assert leftovers(toy.cache) == [".partial-toy"]
     child.send_signal(signal.SIGINT)
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=600)
     assert (child.returncode, out) == (130, "")
     assert not (toy.cache / "toy").exists()
     assert leftovers(toy.cache) == []
@@ -609,9 +609,9 @@ def test_ctrl_c_during_a_download_leaves_nothing_half_written(toy, slow_index):
 @needs_signals
 def test_what_a_killed_process_left_is_removed_by_the_next_fetch(toy, slow_index):
     child = start_child(toy)
-    assert slow_index.half.wait(60)
+    assert slow_index.half.wait(600)
     os.killpg(child.pid, signal.SIGKILL)  # with its pip, as when the power fails
-    child.communicate(timeout=30)
+    child.communicate(timeout=600)
     assert leftovers(toy.cache) == [".partial-toy"]
     assert assets.verify("toy") == "missing"
     slow_index.go_on.set()

@@ -65,7 +65,7 @@ def test_help_has_an_example_and_needs_no_set_up(command, capsys):
 
 def test_only_the_standard_library_is_imported_before_set_up():
     bare = [sys.executable, "-S", "-m", "helpers"]
-    done = subprocess.run([*bare, "--help"], cwd=ROOT, capture_output=True, timeout=60)
+    done = subprocess.run([*bare, "--help"], cwd=ROOT, capture_output=True, timeout=600)
     assert done.returncode == 0, done.stderr
     for name in COMMANDS:
         assert name.encode() in done.stdout

@@ -46,6 +46,7 @@ def test_weights_gradients_and_averages_are_counted(model):
     )
 
 
+@pytest.mark.quiet
 def test_counting_leaves_no_activations_behind():
     class Model(torch.nn.Module):
         def forward(self, x):
@@ -94,6 +95,7 @@ def test_nothing_is_trained_and_nothing_stays(model):
     assert all(p.grad is None for p in model.parameters())
 
 
+@pytest.mark.quiet
 def test_growth_is_measured():
     if not memory.release():
         pytest.skip("this C library is not glibc")
@@ -107,6 +109,7 @@ def test_growth_is_measured():
     assert footprint.measured(work) == pytest.approx(size, rel=0.1)
 
 
+@pytest.mark.quiet
 def test_memory_that_an_ended_thread_left_is_no_saving():
     left, size = 2**25, 2**26
 

@@ -109,7 +109,7 @@ def killed(corpus, tmp_path_factory):
         pytest.skip("Windows has no SIGKILL")
     place = tmp_path_factory.mktemp("killed")
     script = [sys.executable, "-c", NURSERY, STEPS, DEATH, corpus, place]
-    done = subprocess.run([*map(str, script)], cwd=ROOT, stdout=-1, timeout=300)
+    done = subprocess.run([*map(str, script)], cwd=ROOT, stdout=-1, timeout=1200)
     assert done.stdout.split() == [b"%d" % signal.SIGKILL] * 6
     return place
 
@@ -271,7 +271,7 @@ def test_the_command_shows_its_progress_stops_at_ctrl_c_and_goes_on(
         while process.poll() is None and (not log.is_file() or not rows(out)):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=600)
     finally:
         process.kill()
     text = (tmp_path / "err").read_text("utf-8")
