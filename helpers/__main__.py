@@ -10,6 +10,6 @@ if sys.version_info < (3, 11):  # noqa: UP036 - Python 2.7 must be able to read 
     )
     sys.exit(2)
 
-from helpers.cli import main  # noqa: E402
+from helpers.cli.main import main  # noqa: E402
 
 sys.exit(main())

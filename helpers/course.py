@@ -14,10 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers.env import PROFILES
+from helpers import paths
 
-ROOT = Path(__file__).resolve().parents[1]
-PUBLISHED = ROOT / "data" / "results"
 VERSIONS = ("torch", "transformers", "datasets", "peft", "scikit-learn")
 
 
@@ -28,7 +26,7 @@ class Chapter:
         self.number, self.profile, self.seed = number, profile, seed
         self.device = _device(profile)
         self.seconds: dict[str, float] = {}
-        folder = os.environ.get("COURSE_RESULTS", ROOT / "data" / "cache" / "results")
+        folder = os.environ.get("COURSE_RESULTS", paths.CACHED_RESULTS)
         self._file = Path(folder) / f"{number}.json"
         self._log = {
             "chapter": number,
@@ -55,10 +53,8 @@ class Chapter:
         entry = {"value": float(value)} | {k: _plain(v) for k, v in about.items()}
         self._log["results"][name] = entry | ({"key": True} if key else {})
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".partial")
         text = json.dumps(self._log, indent=1, ensure_ascii=False, allow_nan=False)
-        partial.write_text(text + "\n", encoding="utf-8", newline="\n")
-        partial.replace(self._file)
+        paths.write(self._file, text + "\n")
 
     @property
     def results(self) -> dict[str, dict]:
@@ -85,7 +81,7 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
     ValueError when COURSE_PROFILE is neither `laptop` nor `full`.
     """
     profile = os.environ.get("COURSE_PROFILE", "laptop")
-    if profile not in PROFILES:
+    if profile not in paths.PROFILES:
         raise ValueError(
             f"COURSE_PROFILE is '{profile}', but the profiles are laptop and full: "
             "unset it, or set it to one of these and restart the kernel."
@@ -110,7 +106,7 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
 
 def published(number: str) -> dict:
     """Return the results that come with the course, or {} where there are none yet."""
-    file = PUBLISHED / f"{number}.json"
+    file = paths.RESULTS / f"{number}.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 

@@ -104,7 +104,8 @@ def fits(monkeypatch):
     """Let training do nothing but note what it was given."""
     import torch
 
-    from helpers import encoders, training
+    from helpers.models import encoders
+    from helpers.training import fine_tuning
 
     seen = []
 
@@ -118,6 +119,6 @@ def fits(monkeypatch):
         seen[-1]["unseen"] = texts[:]
         return torch.tensor([[1.0, 0.0]]).expand(len(texts), 2)
 
-    monkeypatch.setattr(training, "classifier", classifier)
+    monkeypatch.setattr(fine_tuning, "classifier", classifier)
     monkeypatch.setattr(encoders, "logits", logits)
     return seen

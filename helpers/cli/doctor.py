@@ -1,0 +1,174 @@
+"""A report on what the course finds here, and what to do about each problem.
+
+Standard library only, and it changes nothing.
+"""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import Distribution
+
+from helpers import paths
+from helpers.cli.environment import SetupError, Target, choose, pins, problems
+from helpers.cli.install import check_first
+from helpers.data import assets
+
+SWITCHES = ("COURSE_OFFLINE", "COURSE_ASSETS", "COURSE_SOURCE", "HF_HUB_OFFLINE")
+ENOUGH_MEMORY_GB = 6
+ENOUGH_DISK_GB = 1
+MARKS = {"good": "ok", "note": "!", "stop": "STOP"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: level is `good`, `note` or `stop` (the course cannot)."""
+
+    title: str
+    text: str
+    level: str = "good"
+
+
+def report() -> int:
+    """Print the report and return 1 if something stops the course, else 0."""
+    target = choose()
+    findings = [
+        Finding("Python", f"{platform.python_version()}, {sys.executable}"),
+        *_packages(target),
+        *_machine(),
+        _accelerator(target),
+        *_assets(),
+        _profile(),
+        _network(),
+    ]
+    for finding in findings:
+        print(f"{MARKS[finding.level]:<5}{finding.title:<13}{finding.text}")
+    stops = any(finding.level == "stop" for finding in findings)
+    print("\nFirst mend what says STOP." if stops else "\nNothing is in the way.")
+    return 1 if stops else 0
+
+
+def profile_problem() -> str | None:
+    """Return one sentence if COURSE_PROFILE names no profile."""
+    profile = os.environ.get("COURSE_PROFILE", "laptop")
+    if profile in paths.PROFILES:
+        return None
+    return (
+        f"There is no profile '{profile}'; set COURSE_PROFILE to "
+        f"{' or '.join(paths.PROFILES)}, or unset it."
+    )
+
+
+def _packages(target: Target) -> Iterator[Finding]:
+    """Compare what is installed with what is required."""
+    missing = problems(target)
+    if target.unfinished:
+        text = f"set-up of {target.prefix} is unfinished; the next lab, run or test "
+        yield Finding("Packages", text + "mends it", "note")
+    elif not target.usable:
+        text = f"not set up; the next lab, run or test installs into {target.prefix}"
+        yield Finding("Packages", text, "note")
+    elif missing:
+        met = len(pins()) + 1 - len(missing)
+        text = f"{met} of {len(pins()) + 1} as required in {target.prefix}; the next "
+        yield Finding("Packages", text + "lab, run or test installs the others", "note")
+        for name, what in missing.items():
+            yield Finding("", f"{name}: {what}", "note")
+    else:
+        yield Finding("Packages", f"all {len(pins())} as pinned, in {target.prefix}")
+        return
+    try:
+        check_first(target)
+    except SetupError as error:
+        yield Finding("Set-up", str(error), "stop")
+    if not os.access(paths.ROOT, os.W_OK):
+        text = f"{paths.ROOT} is not writable: copy the course to a folder of your own"
+        yield Finding("Set-up", text, "stop")
+
+
+def _machine() -> Iterator[Finding]:
+    """Look at cores, memory, disk and the cache."""
+    yield Finding("Processor", f"{os.cpu_count()} cores, {platform.machine()}")
+    memory = _memory_gb()
+    if memory and memory < ENOUGH_MEMORY_GB:
+        text = f"{memory:.1f} GB: close other programs while a chapter runs"
+        yield Finding("Memory", text, "note")
+    else:
+        yield Finding("Memory", f"{memory:.1f} GB" if memory else "unknown")
+    free = shutil.disk_usage(paths.ROOT).free / 1e9
+    enough = free >= ENOUGH_DISK_GB
+    text = f"{free:.1f} GB free" + ("" if enough else ": free some, chapters need 1 GB")
+    yield Finding("Disk", text, "good" if enough else "note")
+    files = [path for path in paths.CACHE.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files) / 1e6
+    yield Finding("Cache", f"{size:.0f} MB in {paths.CACHE}")
+
+
+def _memory_gb() -> float | None:
+    """Return the size of the main memory, or None where the system does not say."""
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    import ctypes  # noqa: PLC0415 - needed on Windows only
+
+    kilobytes = ctypes.c_ulonglong()
+    known = ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(
+        ctypes.byref(kilobytes)
+    )
+    return kilobytes.value * 1024 / 1e9 if known else None
+
+
+def _accelerator(target: Target) -> Finding:
+    """Look for a GPU, without importing torch."""
+    found = Distribution.discover(name="torch", path=target.folders)
+    torch = next((dist.version for dist in found), None)
+    nvidia = shutil.which("nvidia-smi")
+    if nvidia and torch and "+cpu" in torch:
+        text = f"an NVIDIA GPU, but torch {torch} cannot use it (see the README)"
+        return Finding("Accelerator", text, "note")
+    if nvidia:
+        return Finding("Accelerator", f"an NVIDIA GPU ({nvidia})")
+    if sys.platform == "darwin" and platform.machine() == "arm64":
+        text = "Apple's GPU, which the laptop profile leaves alone"
+        return Finding("Accelerator", text)
+    return Finding("Accelerator", "none, and the laptop profile needs none")
+
+
+def _assets() -> Iterator[Finding]:
+    """Check every model and data set."""
+    offline = os.environ.get("COURSE_OFFLINE") == "1"
+    nowhere = offline and not os.environ.get("COURSE_ASSETS")
+    for name, asset in assets.catalogue().items():
+        state = assets.verify(name)
+        if state == "verified":
+            yield Finding("Asset", f"{name}: verified")
+        elif "checkout" in asset.sources[0]:
+            text = f"{name}: {state}; get {asset.sources[0]['checkout']} anew"
+            yield Finding("Asset", text, "note")
+        elif "package" in asset.sources[0]:
+            text = f"{name}: {state}; comes with package {asset.sources[0]['package']}"
+            yield Finding("Asset", text, "note")
+        elif nowhere:
+            text = f"{name}: {state}, and COURSE_OFFLINE=1: unset it, or set "
+            yield Finding("Asset", text + "COURSE_ASSETS to a folder with it", "stop")
+        else:
+            text = f"{name}: {state}; `python -m helpers assets fetch {name}` gets it"
+            yield Finding("Asset", f"{text} ({asset.download_mb} MB)", "note")
+
+
+def _profile() -> Finding:
+    """Check the profile."""
+    if problem := profile_problem():
+        return Finding("Profile", problem, "stop")
+    return Finding("Profile", os.environ.get("COURSE_PROFILE", "laptop"))
+
+
+def _network() -> Finding:
+    """Name the switches that keep the course from the network or change its sources."""
+    there = [f"{name}={os.environ[name]}" for name in SWITCHES if name in os.environ]
+    lost = [str(folder) for folder in assets.folders() if not folder.is_dir()]
+    if lost:
+        text = f"COURSE_ASSETS names {', '.join(lost)}, which is no folder"
+        return Finding("Network", text, "note")
+    return Finding("Network", ", ".join(there) or "no offline switch is set")

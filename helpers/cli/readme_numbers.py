@@ -1,0 +1,67 @@
+"""Keep the numbers in README.md equal to those in data/results/.
+
+A number that comes from results stands between two HTML comments:
+
+    <!-- result 02.frozen_100 .3f -->0.687<!-- /result -->
+
+that is chapter, name of the result and format, which whole numbers do without. `.n`,
+`.low` and `.high` after the name mean the number of cases and the ends of the interval;
+`01.run.minutes`, `01.run.peak_memory_gb` and `01.run.download_mb` mean what the chapter
+cost.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from helpers import paths
+
+README = paths.ROOT / "README.md"
+MARKER = re.compile(
+    r"(?P<open><!-- result (?P<name>[^\s>]+)(?: (?P<format>[^\s>]+))? -->)"
+    r"(?P<shown>[^<]*)<!-- /result -->",
+    re.DOTALL,
+)
+
+
+def value_of(name: str, folder: Path = paths.RESULTS):
+    """Look up a marker's name, such as `02.frozen_100.low`. Raises KeyError."""
+    number, _, rest = name.partition(".")
+    file = folder / f"{number}.json"
+    if not file.is_file():
+        raise KeyError(f"there is no data/results/{file.name}")
+    log = json.loads(file.read_text(encoding="utf-8"))
+    if rest.startswith("run."):
+        return log["run"][rest.removeprefix("run.")]
+    if rest in log["results"]:
+        return log["results"][rest]["value"]
+    result, _, part = rest.rpartition(".")
+    entry = log["results"][result]
+    if part == "n":
+        return entry["n"]
+    return entry["interval"][("low", "high").index(part)]
+
+
+def written(value, spec: str | None) -> str:
+    """Format a value. Raises ValueError for a fraction without a format."""
+    if spec:
+        return format(value, spec)
+    if value != int(value):
+        raise ValueError("a fraction needs a format, such as .3f")
+    return str(int(value))
+
+
+def refreshed(text: str, folder: Path = paths.RESULTS) -> str:
+    """Return the text with every marked number as recorded. Raises KeyError."""
+
+    def rewrite(claim: re.Match) -> str:
+        value = written(value_of(claim["name"], folder), claim["format"])
+        return f"{claim['open']}{value}<!-- /result -->"
+
+    return MARKER.sub(rewrite, text)
+
+
+def refresh() -> None:
+    """Bring README.md up to date with data/results/."""
+    text = refreshed(README.read_text(encoding="utf-8"))
+    paths.write(README, text)

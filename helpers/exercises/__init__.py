@@ -1,0 +1,1 @@
+"""Checks of the exercises, with a hint for each typical mistake."""

@@ -1,0 +1,1 @@
+"""Long measured comparisons, one module per chapter, resumable."""

@@ -1,0 +1,92 @@
+"""What this machine can do: matrix products, precision, and how memory is handed out.
+
+torch is imported inside the functions only: `doctor` asks before it is installed.
+"""
+
+import ctypes
+import gc
+import sys
+import time
+from functools import cache
+
+# the numbers of glibc's mallopt(3)
+TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, MMAP_MAX = -1, -2, -3, -4
+NEVER, AHEAD, LARGE = 2**31 - 1, 2**28, 2**17  # bytes
+
+
+WORTH_IT = 1.5  # times as fast must bfloat16 be, or float32 is kept
+
+
+def matrix_throughput(size: int = 2048, repeats: int = 10, dtype: str = "float32"):
+    """Return the best throughput of a matrix product, in 10^9 operations per second.
+
+    A product of two [size, size] matrices takes 2 * size^3 operations.
+    """
+    import torch
+
+    a, b = torch.randn(2, size, size, dtype=getattr(torch, dtype))
+    best = float("inf")
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - begin)
+    return 2 * size**3 / best / 1e9
+
+
+@cache
+def bf16_is_faster() -> bool:
+    """Return whether this processor multiplies bfloat16 much faster; measured once."""
+    half = matrix_throughput(1024, dtype="bfloat16")
+    return half > WORTH_IT * matrix_throughput(1024)
+
+
+def precision() -> str:
+    """Return the precision for matrix products here: "bfloat16" or "float32"."""
+    return "bfloat16" if bf16_is_faster() else "float32"
+
+
+def keep_freed_memory() -> bool:
+    """Keep freed memory for the next step; return whether the C library can do so.
+
+    By default glibc returns every large block to the system, and the system hands it
+    out again page by page, filled with zeros: a training step allocates the same few
+    large tensors each time, so up to a third of its time went there when measured.
+    Costs memory that other processes could have had. Does nothing where the C library
+    is not glibc (macOS, Windows).
+    """
+    mallopt = _of_glibc("mallopt")
+    if mallopt is None:
+        return False
+    settings = ((MMAP_MAX, 0), (TRIM_THRESHOLD, NEVER), (TOP_PAD, AHEAD))
+    return all([mallopt(name, value) for name, value in settings])
+
+
+def release_freed_memory() -> bool:
+    """Give freed memory back, from now on at once; return whether the C library can.
+
+    The opposite of `keep_freed_memory`, slower: the size of the process then shows
+    what is in use, but for what other threads, running or ended, have freed.
+    """
+    gc.collect()
+    mallopt = _of_glibc("mallopt")
+    if mallopt is None:
+        return False
+    settings = ((MMAP_MAX, 2**16), (MMAP_THRESHOLD, LARGE), (TRIM_THRESHOLD, LARGE))
+    set_up = all([mallopt(name, value) for name, value in (*settings, (TOP_PAD, 0))])
+    trim_freed_memory()
+    bytearray(LARGE // 2)  # freed at once, and with it the end of this thread's heap
+    return set_up
+
+
+def trim_freed_memory() -> None:
+    """Give the system the pages of freed blocks between others, where glibc can."""
+    malloc_trim = _of_glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _of_glibc(name: str):
+    """Return a function of glibc, or None where the C library is another one."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), name, None)

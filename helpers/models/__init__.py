@@ -1,0 +1,1 @@
+"""Pre-trained models, their tokenizers and their baselines."""

@@ -1,0 +1,135 @@
+"""Model cards of the course's own checkpoints, written from what was measured."""
+
+import csv
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from helpers import paths, plots
+from helpers.metrics import Score
+
+TITLES = {
+    "mlm": "A small BERT, pre-trained from random weights",
+    "clm": "A small GPT-2, pre-trained from random weights",
+}
+TASKS = {
+    "mlm": "guess masked word pieces ({asked:.0%} of them, 15 % when scored; of these "
+    "80 % become `[MASK]`, 10 % a random piece, 10 % stay), at first, for {early:.0%} "
+    "of the steps, in parts of {short}",
+    "clm": "guess the next word piece",
+}
+CURVES = {
+    "mlm": " The held-out loss is that of whole rows with 15 % of the pieces asked\n"
+    "for: it lies high while training reads parts, and below the training loss later.",
+    "clm": "",
+}
+MEANING = {
+    "perplexity": "perplexity of the next piece",
+    "trigram_perplexity": "the same, interpolated trigram (Jelinek and Mercer 1980)",
+    "unigram_perplexity": "the same, frequency of single pieces",
+    "masked_accuracy": "share of masked pieces guessed right",
+    "unigram_accuracy": "the same, always guessing the most frequent piece",
+    "masked_perplexity": "perplexity of the masked pieces",
+}
+REVIEWS = "IMDB reviews without their labels (Maas et al. 2011, training half)"
+CARD = """---
+license: apache-2.0
+language: en
+---
+# {title}
+
+Made by `python -m helpers pretrain {kind}`, a command of the course *Pre-trained
+Models, Measured*. It started from random weights and learned to {task}.
+
+**Data.** {source}: {documents[train]:,} documents, {tokens[train]:,} pieces, seen
+{epochs:.1f} times. Left out were duplicates, flawed texts, and every document that
+shares 13 words in a row with a text that is tested on. Another
+{documents[validation]:,} documents served to watch the training, and
+{documents[test]:,} to test, once, at the end.
+
+**Recipe.** Seed {recipe[seed]}; {recipe[steps]:,} steps of {recipe[tokens]:,} pieces in
+rows of {context}; Muon for the matrices of the layers (Jordan et al. 2024), AdamW for
+the rest; rate {recipe[rate]:g} after a warm-up over {recipe[warm_up]:.0%} of the steps,
+then down in a straight line to nothing; AdamW's betas {recipe[betas][0]:g} and
+{recipe[betas][1]:g}; weight decay {recipe[decay]:g}, not on vectors; gradients clipped
+at {recipe[clip]:g}; no dropout; {recipe[precision]} matrix products, float32 weights.
+{cores} cores, {hours:.1f} hours, torch {versions[torch]}, transformers
+{versions[transformers]}, {date}.
+
+**Held-out figures** (95 % intervals over documents or rows; n pieces)
+
+| figure | value | interval | n |
+|---|---|---|---|
+{rows}
+
+**Curve.** Every point stands in `log.csv`.{about_curve}
+
+![Loss in nats, from {first:.1f} to {last:.2f}, held out {final:.2f}](curve.png)
+
+**Limits.** It has {parameters:.1f} million parameters, knows {vocabulary:,} word pieces
+and reads at most {context} of them. It knows nothing but the texts it read, states no
+facts, and is no basis for any decision about people. Weights are stored in half
+precision; load them with `dtype=torch.float32`.
+{biases}"""
+BIASES = """
+**Biases.** Its reviewers were users of one web site, and the makers of the data set
+kept only very favourable and very unfavourable reviews. It repeats their tastes, their
+insults and their stereotypes about women, nations and groups. Names of real people
+appear in what it writes; nothing it says about them is information.
+"""
+
+
+def write_card(folder: Path) -> None:
+    """Write README.md and curve.png into the folder of a finished run of `pretrain`."""
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    with (folder / "log.csv").open(encoding="utf-8", newline="") as file:
+        log = [
+            {k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)
+        ]
+    recipe, figures = results["recipe"], results["held_out"]
+    rows = (
+        f"| {MEANING[name]} | {s.value:.4g} | {s.low:.4g} to {s.high:.4g} | {s.n:,} |"
+        for name, s in ((name, Score.of(entry)) for name, entry in figures.items())
+    )
+    last = log[-1]
+    text = CARD.format(
+        **results,
+        biases=BIASES if results["source"] == REVIEWS else "",
+        title=TITLES[recipe["kind"]],
+        kind=recipe["kind"],
+        task=TASKS[recipe["kind"]].format(**recipe),
+        about_curve=CURVES[recipe["kind"]],
+        epochs=last["tokens"] / results["tokens"]["train"],
+        context=config.get("n_positions") or config["max_position_embeddings"],
+        hours=last["seconds"] / 3600,
+        rows="\n".join(rows),
+        first=log[0]["loss"],
+        last=last["loss"],
+        final=last["held_out_loss"],
+        millions=last["tokens"] / 1e6,
+        parameters=(folder / "model.safetensors").stat().st_size / 2e6,
+        vocabulary=config["vocab_size"],
+    )
+    paths.write(folder / "README.md", text)
+    curve(log).savefig(folder / "curve.png")
+
+
+def curve(log: list[dict]):
+    """Return a figure of training and held-out loss over word pieces read.
+
+    `log` holds the rows of log.csv as numbers; `held_out_loss` may be absent.
+    """
+    figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.5))
+    ax.plot(
+        [r["tokens"] / 1e6 for r in log], [r["loss"] for r in log], label="training"
+    )
+    tested = [r for r in log if "held_out_loss" in r]
+    x = [r["tokens"] / 1e6 for r in tested]
+    ax.plot(x, [r["held_out_loss"] for r in tested], "o-", label="held out")
+    ax.set_xlabel("word pieces read (millions)")
+    ax.set_ylabel("loss (nats per guessed piece)")
+    ax.legend()
+    plt.close(figure)
+    return figure

@@ -1,0 +1,1 @@
+"""Fine-tuning: the Trainer set up well, freezing, strategies, memory of a step."""

@@ -1,0 +1,88 @@
+"""The memory of a training step: predicted by counting, and measured."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import psutil
+import torch
+
+from helpers import hardware
+from helpers.models import encoders
+
+FLOAT = 4  # bytes of a number in float32
+SAMPLE_SECONDS = 0.01
+
+
+class Footprint(NamedTuple):
+    """Bytes that a training step with AdamW needs, by what they are for."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of them together."""
+        return sum(self)
+
+
+def predicted(model, batch: dict) -> Footprint:
+    """Count what a step on a batch needs, with its labels; nothing is trained.
+
+    Each weight that learns has a gradient and two running averages of AdamW.
+    Activations are the tensors that the way back will need; they depend on the batch.
+    """
+    learning, total = encoders.count(model)
+    return Footprint(
+        FLOAT * total,
+        FLOAT * learning,
+        2 * FLOAT * learning,
+        _activations(model, batch),
+    )
+
+
+def _activations(model, batch) -> int:
+    """Add up what autograd keeps while going forward, without the weights."""
+    known = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()  # itself would hold its own graph, for ever
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = model(**batch).loss  # held, so that no address is used twice
+    del loss
+    return sum(kept.values())
+
+
+def measured(work: Callable[[], object]) -> int:
+    """Return by how many bytes the process grows while `work` runs, at its highest.
+
+    `work` runs in a thread of its own, whose heap is empty or else trimmed first, and
+    again at each look: what others have freed is neither reused nor given back in it.
+    """
+    process = psutil.Process()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(hardware.release_freed_memory).result()
+        begin = process.memory_info()
+        mapped = getattr(begin, "shared", 0)  # files; Linux alone tells
+
+        def in_use():
+            hardware.trim_freed_memory()  # a freed block is no longer in use
+            now = process.memory_info()
+            # what the system drops of files meanwhile is no saving of the work
+            return now.rss + max(0, mapped - getattr(now, "shared", 0))
+
+        highest = begin.rss
+        doing = pool.submit(work)
+        while not doing.done():
+            highest = max(highest, in_use())
+            time.sleep(SAMPLE_SECONDS)
+        doing.result()
+    return highest - begin.rss

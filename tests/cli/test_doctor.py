@@ -1,0 +1,160 @@
+"""The doctor's report, against faked machines and environments."""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import pytest
+
+from helpers import paths
+from helpers.cli import doctor, environment, install
+from helpers.data import assets
+from helpers.paths import ROOT
+
+
+@pytest.fixture
+def sound(monkeypatch, tmp_path):
+    """A machine on which nothing is wrong."""
+    for name in (*doctor.SWITCHES, "COURSE_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    target = environment.Target(sys.executable, Path(sys.prefix))
+    monkeypatch.setattr(doctor, "choose", lambda: target)
+    monkeypatch.setattr(doctor, "problems", lambda target: {})
+    monkeypatch.setattr(doctor.assets, "verify", lambda name: "verified")
+    monkeypatch.setattr(paths, "CACHE", tmp_path)
+    monkeypatch.setattr(doctor, "_memory_gb", lambda: 16.0)
+    usage = shutil.disk_usage(tmp_path)._replace(free=50 * 10**9)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    return monkeypatch
+
+
+def told(capsys, code: int) -> list[str]:
+    """Return the lines of the report, after checking the exit code."""
+    assert doctor.report() == code
+    return capsys.readouterr().out.splitlines()
+
+
+def test_all_is_well(sound, capsys):
+    lines = told(capsys, 0)
+    assert lines[-1] == "Nothing is in the way."
+    assert all(line.startswith("ok ") for line in lines[:-2])
+    assert sum("verified" in line for line in lines) == len(assets.catalogue())
+
+
+def test_the_report_loads_no_library(capsys, monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "laptop")
+    code = "import sys; from helpers.cli import doctor; doctor.report(); "
+    code += "print({'torch', 'pandas'} & {*sys.modules}, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stderr == "set()\n"
+
+
+def test_the_doctor_knows_the_pins_of_requirements_txt(sound, capsys):
+    sound.setattr(doctor, "problems", environment.problems)
+    sound.setattr(
+        environment, "pins", lambda: {"pytest": "0.0.1", "no-such-thing": "1.0"}
+    )
+    text = "\n".join(told(capsys, 0))
+    assert f"pytest==0.0.1: {version('pytest')} is installed" in text
+    assert "no-such-thing==1.0: not installed" in text
+
+
+def test_an_environment_that_is_not_there_yet_is_no_obstacle(sound, capsys, tmp_path):
+    sound.setattr(
+        doctor, "choose", lambda: environment.Target("python", tmp_path / ".venv")
+    )
+    sound.setattr(install, "find_spec", lambda name: True)
+    text = "\n".join(told(capsys, 0))
+    assert f"not set up; the next lab, run or test installs into {tmp_path}" in text
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_an_interrupted_set_up_is_named(sound, capsys, tmp_path):
+    (tmp_path / environment.MARKER).touch()
+    sound.setattr(doctor, "choose", lambda: environment.Target("python", tmp_path))
+    sound.setattr(install, "find_spec", lambda name: True)
+    assert "is unfinished; the next lab, run" in "\n".join(told(capsys, 0))
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value", "words"),
+    [
+        (install, "find_spec", lambda name: None, "lacks the modules venv"),
+        (shutil, "disk_usage", lambda p: (9, 9, 1), None),
+        (os, "access", lambda path, mode: False, "is not writable"),
+    ],
+)
+def test_what_stops_a_set_up_stops_the_course(
+    sound, capsys, tmp_path, module, name, value, words
+):
+    sound.setattr(
+        doctor, "choose", lambda: environment.Target("python", tmp_path / ".venv")
+    )
+    if words is None:
+        usage = shutil.disk_usage(tmp_path)._replace(free=10**9)
+        value, words = (lambda path: usage), "has 1.0 GB free"
+    sound.setattr(module, name, value)
+    stops = [line for line in told(capsys, 1) if line.startswith("STOP")]
+    assert any(words in line for line in stops)
+
+
+def test_damaged_and_missing_assets(sound, capsys):
+    states = {"minilm": "missing", "movie-reviews": "x.csv is damaged"}
+    sound.setattr(doctor.assets, "verify", lambda name: states.get(name, "verified"))
+    text = "\n".join(told(capsys, 0))
+    assert "minilm: missing; `python -m helpers assets fetch minilm` gets it (" in text
+    assert "movie-reviews: x.csv is damaged; `python -m helpers assets fetch" in text
+
+
+def test_missing_assets_offline_stop_the_course(sound, capsys, tmp_path):
+    sound.setattr(doctor.assets, "verify", lambda name: "missing")
+    sound.setenv("COURSE_OFFLINE", "1")
+    assert any("set COURSE_ASSETS" in line for line in told(capsys, 1))
+    sound.setenv("COURSE_ASSETS", str(tmp_path))
+    lines = told(capsys, 0)
+    assert any(f"COURSE_OFFLINE=1, COURSE_ASSETS={tmp_path}" in line for line in lines)
+
+
+def test_a_folder_of_assets_that_does_not_exist(sound, capsys, tmp_path):
+    sound.setenv("COURSE_ASSETS", str(tmp_path / "lost"))
+    assert any("lost, which is no folder" in line for line in told(capsys, 0))
+
+
+def test_an_unknown_profile_stops_the_course(sound, capsys):
+    sound.setenv("COURSE_PROFILE", "desktop")
+    assert any("no profile 'desktop'" in line for line in told(capsys, 1))
+
+
+def test_little_memory_is_a_hint(sound, capsys):
+    sound.setattr(doctor, "_memory_gb", lambda: 3.9)
+    assert any("3.9 GB: close other programs" in line for line in told(capsys, 0))
+
+
+def test_memory_is_measured():
+    known = psutil.virtual_memory().total / 1e9
+    assert doctor._memory_gb() == pytest.approx(known, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("nvidia", "version", "words", "level"),
+    [
+        ("/bin/nvidia-smi", "2.13.0+cpu", "torch 2.13.0+cpu cannot use it", "note"),
+        ("/bin/nvidia-smi", "2.13.0", "an NVIDIA GPU (", "good"),
+        (None, "2.13.0+cpu", "", "good"),
+    ],
+)
+def test_accelerators(monkeypatch, tmp_path, nvidia, version, words, level):
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    dist = site / f"torch-{version}.dist-info"
+    dist.mkdir(parents=True)
+    (dist / "METADATA").write_text(f"Name: torch\nVersion: {version}\n")
+    monkeypatch.setattr(shutil, "which", lambda name: nvidia)
+    finding = doctor._accelerator(environment.Target("python", tmp_path))
+    assert words in finding.text
+    assert finding.level == level

@@ -1,0 +1,163 @@
+"""Which environment the packages belong into, and what is missing there."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers import paths
+from helpers.cli import environment
+
+
+@pytest.fixture
+def outside(monkeypatch):
+    """Pretend to be the interpreter of the system, with no environment in use."""
+    for name in ("CI", "COLAB_RELEASE_TAG", "CONDA_PREFIX", "CONDA_DEFAULT_ENV"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    return monkeypatch
+
+
+@pytest.fixture
+def target(tmp_path, monkeypatch):
+    """Return an environment with one pin and nothing installed."""
+    checkout = tmp_path / "Kurs für Ünï 課程"
+    checkout.mkdir()
+    pins = "# pinned\n\ntorch==2.13.0  # every chapter\n"
+    (checkout / "requirements.txt").write_text(pins, encoding="utf-8")
+    monkeypatch.setattr(paths, "ROOT", checkout)
+    prefix = checkout / ".venv"
+    site(prefix).mkdir(parents=True)
+    return environment.Target(str(prefix / "python"), prefix)
+
+
+def site(prefix: Path) -> Path:
+    return prefix / "lib" / "python3.11" / "site-packages"
+
+
+def add_dist(prefix: Path, name: str, version: str, **files: str) -> None:
+    folder = site(prefix) / f"{name.replace('-', '_')}-{version}.dist-info"
+    folder.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    (folder / "METADATA").write_text(metadata, encoding="utf-8")
+    for file, text in files.items():
+        (folder / file.replace("_json", ".json")).write_text(text, encoding="utf-8")
+
+
+def add_helpers(prefix: Path, folder: Path, editable: bool = True) -> None:
+    origin = {"url": folder.as_uri(), "dir_info": {"editable": editable}}
+    add_dist(prefix, environment.COURSE, "0.1.0", direct_url_json=json.dumps(origin))
+
+
+def test_a_plain_interpreter_gets_a_venv_beside_the_readme(outside):
+    assert environment.choose().prefix == paths.ROOT / ".venv"
+    assert not environment.choose().running
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"CI": "true"},
+        {"COLAB_RELEASE_TAG": "release-1"},
+        {"CONDA_PREFIX": sys.base_prefix, "CONDA_DEFAULT_ENV": "course"},
+    ],
+)
+def test_an_environment_in_use_is_respected(outside, variables):
+    for name, value in variables.items():
+        outside.setenv(name, value)
+    assert environment.choose() == environment.Target(
+        sys.executable, Path(sys.base_prefix)
+    )
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"CI": "false"},
+        {"CONDA_PREFIX": sys.base_prefix, "CONDA_DEFAULT_ENV": "base"},
+        {"CONDA_PREFIX": "another", "CONDA_DEFAULT_ENV": "course"},
+    ],
+)
+def test_no_environment_in_use(outside, variables):
+    for name, value in variables.items():
+        outside.setenv(name, value)
+    assert environment.choose().prefix == paths.ROOT / ".venv"
+
+
+def test_an_active_virtual_environment_is_respected(outside, tmp_path):
+    outside.setattr(sys, "prefix", str(tmp_path))
+    assert environment.choose() == environment.Target(sys.executable, tmp_path)
+
+
+def test_everything_is_missing_at_first(target):
+    assert environment.problems(target) == {
+        "torch==2.13.0": "not installed",
+        "helpers": "not installed from this folder",
+    }
+
+
+@pytest.mark.parametrize("version", ["2.13.0", "2.13.0+cpu", "2.13.0+cu128"])
+def test_nothing_is_missing(target, version):
+    add_dist(target.prefix, "torch", version, RECORD="torch.py,,\n")
+    add_helpers(target.prefix, paths.ROOT)
+    assert environment.problems(target) == {}
+
+
+def test_another_version_is_a_problem(target):
+    add_dist(target.prefix, "torch", "2.13.0.1", RECORD="torch.py,,\n")
+    assert environment.problems(target)["torch==2.13.0"] == "2.13.0.1 is installed"
+
+
+@pytest.mark.parametrize("files", [{}, {"RECORD": ""}])
+def test_a_package_without_its_list_of_files_is_half_installed(target, files):
+    add_dist(target.prefix, "torch", "2.13.0", **files)
+    assert environment.problems(target)["torch==2.13.0"] == environment.HALF_INSTALLED
+
+
+def test_a_package_with_empty_metadata_is_half_installed(target):
+    add_dist(target.prefix, "torch", "2.13.0", RECORD="x", METADATA="")
+    assert environment.problems(target)["torch==2.13.0"] == environment.HALF_INSTALLED
+
+
+def test_helpers_of_another_checkout_do_not_count(target, tmp_path):
+    add_helpers(target.prefix, tmp_path)
+    assert "helpers" in environment.problems(target)
+
+
+def test_a_copy_of_helpers_does_not_count(target):
+    add_helpers(target.prefix, paths.ROOT, editable=False)
+    assert "helpers" in environment.problems(target)
+
+
+def test_a_folder_that_is_gone_does_not_count(target, tmp_path):
+    add_helpers(target.prefix, tmp_path / "moved away")
+    assert "helpers" in environment.problems(target)
+
+
+@pytest.mark.parametrize(
+    ("config", "usable"),
+    [
+        ("home = /usr/bin\nversion = 3.11.7\n", True),
+        ("version_info = 3.13.0.final.0\n", True),
+        ("version = 3.10.13\n", False),
+        ("home = /usr/bin\n", False),
+        (None, False),
+    ],
+)
+def test_only_a_venv_of_a_new_enough_python_is_usable(target, config, usable):
+    Path(target.python).touch()
+    if config:
+        (target.prefix / "pyvenv.cfg").write_text(config, encoding="utf-8")
+    assert target.usable is usable
+
+
+def test_a_venv_whose_python_is_gone_is_not_usable(target):
+    (target.prefix / "pyvenv.cfg").write_text("version = 3.12.1\n", encoding="utf-8")
+    assert not target.usable
+
+
+def test_the_checkout_is_no_folder_of_packages(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(paths.ROOT), "elsewhere"])
+    running = environment.Target(sys.executable, Path(sys.prefix))
+    assert running.folders == ["elsewhere"]

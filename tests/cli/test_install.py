@@ -1,0 +1,378 @@
+"""Set-up, from the first run to every way in which it can go wrong.
+
+Most tests set up a toy checkout for real: the course's own `helpers`, one pinned
+package that stands for all others, and a folder of wheels instead of a network.
+"""
+
+import errno
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers.cli import environment, install
+from helpers.cli.progress import Step, progress
+from helpers.paths import ROOT
+
+BASE_PYTHON = getattr(sys, "_base_executable", sys.executable)
+CLOSED_PORT = "http://127.0.0.1:9/simple"
+BACKEND = '''
+import os, zipfile
+
+def make_wheel(folder, name, version, files):
+    """Write a wheel with these files."""
+    info = f"{name}-{version}.dist-info"
+    files = dict(files)
+    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n"
+    files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+    record = "".join(f"{path},,\\n" for path in [*files, f"{info}/RECORD"])
+    wheel = f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, wheel), "w") as archive:
+        for path, text in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(path, text)
+    return wheel
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    """Install this checkout in place."""
+    if os.path.exists("disk-is-full"):
+        raise OSError(28, "No space left on device")
+    files = {"toy.pth": os.getcwd() + "\\n"}
+    return make_wheel(folder, "pretrained_models_measured", "0.1.0", files)
+'''  # noqa: E501
+PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+FAKE_PYTEST = """
+import sys
+print("TESTED", sys.prefix, sys.argv[1:], sys.dont_write_bytecode)
+sys.exit(7)
+"""
+
+
+def make_checkout(folder: Path) -> Path:
+    """Write a toy checkout whose `test` command runs a fake pytest."""
+    shutil.copytree(
+        ROOT / "helpers",
+        folder / "helpers",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    (folder / "data").mkdir()
+    shutil.copy(ROOT / "data" / "assets.toml", folder / "data")
+    (folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
+    (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
+    (folder / "requirements.txt").write_text("pytest==1.0  # all\n", encoding="utf-8")
+    make_wheel = runpy.run_path(str(folder / "backend.py"))["make_wheel"]
+    (folder / "wheels").mkdir()
+    make_wheel(folder / "wheels", "pytest", "1.0", {"pytest.py": FAKE_PYTEST})
+    return folder
+
+
+def variables(checkout: Path, **more: str) -> dict[str, str]:
+    """Return an environment without network, CI, conda and the course's switches."""
+    unwanted = ("CI", "COLAB", "CONDA", "VIRTUAL_ENV", "PIP_", "COURSE_", "PYTHON")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
+    pip = {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": (checkout / "wheels").as_uri(),
+        "PYTHONUTF8": "1",
+    }
+    return kept | pip | more
+
+
+def start(checkout: Path, *command: str, python: str = BASE_PYTHON, **more: str):
+    """Start a command in the toy checkout."""
+    return subprocess.Popen(
+        [python, *(command or ("-m", "helpers", "test", "-k", "a b"))],
+        cwd=checkout,
+        env=variables(checkout, **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+
+
+def run(checkout: Path, *command: str, **more: str) -> tuple[int, str, str]:
+    """Run a command in the toy checkout; return code, stdout and stderr."""
+    process = start(checkout, *command, **more)
+    out, err = process.communicate(timeout=600)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def run_with(checkout: Path, preamble: str, **more: str) -> tuple[int, str, str]:
+    """Run `test` after a line of Python that breaks something."""
+    code = f"{preamble}\nimport sys, runpy\nsys.argv = ['helpers', 'test']\n"
+    code += "runpy.run_module('helpers', run_name='__main__', alter_sys=True)"
+    return run(checkout, "-c", code, **more)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """Return a toy checkout that is not set up, in a folder with a difficult name."""
+    return make_checkout(tmp_path / "Kurs für Ünï 課程 [1] {x}")
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory):
+    """Return a toy checkout that two processes have set up at the same time."""
+    checkout = make_checkout(tmp_path_factory.mktemp("ready") / "Kurs für Ünï")
+    both = [start(checkout, PYTHONDONTWRITEBYTECODE="1") for _ in range(2)]
+    printed = [process.communicate(timeout=600) for process in both]
+    return checkout, [process.returncode for process in both], printed
+
+
+def test_the_first_run_sets_up_and_continues_in_the_venv(ready):
+    checkout, codes, printed = ready
+    assert codes == [7, 7]  # the exit code of the command itself
+    for out, err in printed:
+        assert str(checkout / ".venv") in out
+        assert "['-k', 'a b']" in out
+        assert out.strip().endswith("False")  # .venv was installed without bytecode
+        assert "Traceback" not in err
+    assert not (checkout / ".venv" / environment.MARKER).exists()
+
+
+def test_two_set_ups_at_once_wait_for_each_other(ready):
+    _, _, printed = ready
+    assert sum("Setting up 2 packages" in err for _, err in printed) == 1
+
+
+def test_the_second_run_does_nothing(ready):
+    checkout, *_ = ready
+    log = checkout / ".venv" / install.LOG
+    before = log.stat().st_mtime_ns
+    code, out, err = run(checkout)
+    assert (code, err) == (7, "")
+    assert log.stat().st_mtime_ns == before
+
+
+def test_no_network_and_nothing_cached(ready):
+    checkout, *_ = ready
+    pins = checkout / "requirements.txt"
+    pins.write_text("pytest==1.0\nabsent==2.0\n", encoding="utf-8")
+    try:
+        code, out, err = run(
+            checkout, PIP_NO_INDEX="0", PIP_INDEX_URL=CLOSED_PORT, PIP_RETRIES="1"
+        )
+        assert (code, out) == (1, "")
+        assert "The package index cannot be reached" in err
+        code, out, err = run(checkout, PIP_RETRIES="0")
+        assert (code, out) == (1, "")
+        assert "pip finds no absent==2.0 for Python 3." in err
+        assert not (
+            checkout / ".venv" / environment.MARKER
+        ).exists()  # nothing was changed
+    finally:
+        pins.write_text("pytest==1.0\n", encoding="utf-8")
+
+
+def test_a_half_installed_package_is_repaired(ready):
+    checkout, *_ = ready
+    (record,) = (checkout / ".venv").rglob("pytest-1.0.dist-info/RECORD")
+    record.unlink()
+    (checkout / ".venv" / install.LOG).unlink()
+    code, out, err = run(checkout)
+    assert code == 7
+    assert "Set-up finished" in err
+    assert record.exists()
+
+
+def test_a_disk_that_becomes_full(ready):
+    checkout, *_ = ready
+    shutil.rmtree(next((checkout / ".venv").rglob("pretrained*.dist-info")))
+    (checkout / "disk-is-full").touch()
+    code, out, err = run(checkout)
+    assert (code, out) == (1, "")
+    assert "The disk became full during set-up: free about 3 GB" in err
+    (checkout / "disk-is-full").unlink()
+    assert run(checkout)[0] == 7
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_during_set_up_then_again(checkout):
+    process = start(checkout)
+    while not (checkout / ".venv" / "pyvenv.cfg").exists():
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 130
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    assert (checkout / ".venv" / environment.MARKER).exists()
+    leftover = checkout / ".venv" / "lib" / "leftover"
+    leftover.parent.mkdir(exist_ok=True)
+    leftover.touch()
+    code, out, err = run(checkout)
+    assert code == 7
+    assert not leftover.exists()  # .venv was made again from nothing
+    assert not (checkout / ".venv" / environment.MARKER).exists()
+
+
+def test_no_pip(checkout):
+    bare = checkout / "bare"
+    command = [BASE_PYTHON, "-m", "venv", "--without-pip", str(bare)]
+    subprocess.run(command, check=True)
+    python = bare / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    process = start(checkout, python=str(python))
+    out, err = process.communicate(timeout=600)
+    assert (process.returncode, out) == (1, "")
+    assert err.startswith(f"There is no pip in {bare}: run `")
+    assert {entry.name for entry in bare.iterdir()}.isdisjoint({environment.MARKER})
+
+
+@pytest.mark.parametrize("module", ["venv", "ensurepip"])
+def test_no_venv(checkout, module):
+    code, out, err = run_with(checkout, f"import sys; sys.modules['{module}'] = None")
+    assert (code, out) == (1, "")
+    assert "sudo apt install python3-venv" in err
+    assert not (checkout / ".venv").exists()
+
+
+def test_too_little_space(checkout):
+    usage = "shutil.disk_usage = lambda path: shutil._ntuple_diskusage(9, 9, 10**8)"
+    code, out, err = run_with(checkout, f"import shutil; {usage}")
+    assert (code, out) == (1, "")
+    assert "has 0.1 GB free" in err
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [(errno.EROFS, "Set-up may not write"), (errno.ENOSPC, "The disk became full")],
+)
+def test_a_system_that_refuses_to_write(checkout, number, sentence):
+    refuse = f"def refuse(*_): raise OSError({number}, os.strerror({number}))"
+    code, out, err = run_with(checkout, f"import os\n{refuse}\nos.mkdir = refuse")
+    assert (code, out) == (1, "")
+    assert err.startswith(sentence)
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() == 0, reason="permissions do not bind root"
+)
+def test_a_read_only_checkout(checkout):
+    checkout.chmod(0o555)
+    try:
+        code, out, err = run(checkout)
+    finally:
+        checkout.chmod(0o755)
+    assert (code, out) == (1, "")
+    assert err.startswith("Set-up may not write")
+
+
+def test_a_folder_of_the_user_is_not_deleted(checkout):
+    (checkout / ".venv").mkdir()
+    (checkout / ".venv" / "thesis.txt").touch()
+    code, out, err = run(checkout)
+    assert (code, out) == (1, "")
+    assert "is something else than a virtual environment: move it away" in err
+    assert (checkout / ".venv" / "thesis.txt").exists()
+
+
+def test_a_file_in_the_place_of_the_venv(checkout):
+    (checkout / ".venv").touch()
+    code, out, err = run(checkout)
+    assert (code, out) == (1, "")
+    assert "is something else than a virtual environment: move it away" in err
+
+
+def test_a_venv_that_is_none_does_not_loop(checkout, monkeypatch):
+    monkeypatch.setenv("COURSE_STARTED", "1.5")
+    fake = environment.Target(BASE_PYTHON, checkout)
+    monkeypatch.setattr(environment.Target, "usable", True)
+    monkeypatch.setattr(install, "choose", lambda: fake)
+    with pytest.raises(
+        environment.SetupError, match="does not use its own environment"
+    ):
+        install.ensure(["doctor"], install=False)
+
+
+def test_the_start_of_the_command_is_remembered_once(monkeypatch):
+    here = environment.Target(sys.executable, Path(sys.prefix))
+    monkeypatch.setattr(install, "choose", lambda: here)
+    monkeypatch.setenv("COURSE_STARTED", "1.5")
+    assert install.ensure([], install=False) == 1.5
+    before = time.time()
+    assert before <= install.ensure([], install=False) <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("log", "sentence"),
+    [
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 28] No space "
+            "left on device",
+            "The disk became full",
+        ),
+        (
+            "error: externally-managed-environment\n\n× This environment is externally",
+            "belongs to the operating system",
+        ),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 13] Keine "
+            "Berechtigung: '/usr/lib'",
+            "Set-up may not write",
+        ),
+        (
+            "WARNING: Retrying (Retry(total=0)) after connection broken by "
+            "'NewConnectionError('<…>: Failed to establish a new connection: "
+            "[Errno 111] Connection refused')': /simple/torch/\n"
+            "ERROR: Could not find a version that satisfies torch (from versions: )\n"
+            "ERROR: No matching distribution found for torch==2.13.0",
+            "The package index cannot be reached",
+        ),
+        (
+            "ERROR: Could not find a version that satisfies it (from versions: 2.9)\n"
+            "ERROR: No matching distribution found for torch==2.13.0; extra == 'x'",
+            "pip finds no torch==2.13.0 for Python",
+        ),
+        (
+            "error: metadata-generation-failed\n\n× Encountered error while generating",
+            "A package cannot be built here",
+        ),
+        (
+            "ERROR: one\nsomething\nERROR: THESE PACKAGES DO NOT MATCH THE HASHES.\nx",
+            "Set-up failed (THESE PACKAGES DO NOT MATCH THE HASHES): see the log",
+        ),
+        ("Killed", "Set-up failed: see the log"),
+    ],
+)
+def test_the_end_of_the_log_chooses_the_sentence(log, sentence):
+    explained = install.explain(environment.Target("python", Path("prefix")), log)
+    assert sentence in explained
+    assert explained.endswith("run the same command again.")
+    assert "\n" not in explained
+
+
+def test_pip_s_output_becomes_progress(tmp_path):
+    step = Step([str(tmp_path)], "looking for packages")
+    assert step.text().startswith("Set-up: looking for packages, ")
+    step.read("Collecting torch==2.13.0 (from -r requirements.txt (line 5))\n")
+    step.read("  Downloading https://host/torch-2.13.0.whl (180.3 MB)\n")
+    assert "1 packages found, downloading torch-2.13.0.whl (180.3 MB)," in step.text()
+    (tmp_path / "pip-24.dist-info").mkdir()
+    step.read("Installing collected packages: mpmath, sympy, torch\n")
+    (tmp_path / "mpmath-1.dist-info").mkdir()
+    assert step.text().startswith("Set-up: installing 1 of 3 packages, ")
+
+
+def test_progress_is_a_rewritten_line_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress(lambda: "half way"):
+        time.sleep(0.5)
+    lines = capsys.readouterr().err
+    assert "\rhalf way" in lines
+    assert "\n" not in lines
+    assert lines.endswith("\r")

