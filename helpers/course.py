@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from helpers import paths
+from helpers import hardware, paths
 
 VERSIONS = ("torch", "transformers", "datasets", "peft", "scikit-learn")
 
@@ -24,7 +24,7 @@ class Chapter:
 
     def __init__(self, number: str, profile: str, seed: int, assets: tuple[str, ...]):
         self.number, self.profile, self.seed = number, profile, seed
-        self.device = _device(profile)
+        self.device = hardware.device(profile)
         self.seconds: dict[str, float] = {}
         folder = os.environ.get("COURSE_RESULTS", paths.CACHED_RESULTS)
         self._file = Path(folder) / f"{number}.json"
@@ -108,13 +108,6 @@ def published(number: str) -> dict:
     """Return the results that come with the course, or {} where there are none yet."""
     file = paths.RESULTS / f"{number}.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-
-
-def _device(profile: str) -> str:
-    """The laptop profile is the processor everywhere; full takes what there is."""
-    if profile == "full" and torch.cuda.is_available():
-        return "cuda"
-    return "cpu"
 
 
 def _plain(value):

@@ -17,32 +17,64 @@ NEVER, AHEAD, LARGE = 2**31 - 1, 2**28, 2**17  # bytes
 WORTH_IT = 1.5  # times as fast must bfloat16 be, or float32 is kept
 
 
-def matrix_throughput(size: int = 2048, repeats: int = 10, dtype: str = "float32"):
+def matrix_throughput(
+    size: int = 2048, repeats: int = 10, dtype: str = "float32", device: str = "cpu"
+) -> float:
     """Return the best throughput of a matrix product, in 10^9 operations per second.
 
     A product of two [size, size] matrices takes 2 * size^3 operations.
     """
     import torch
 
-    a, b = torch.randn(2, size, size, dtype=getattr(torch, dtype))
+    a, b = torch.randn(2, size, size, dtype=getattr(torch, dtype), device=device)
     best = float("inf")
     for _ in range(repeats):
         begin = time.perf_counter()
-        a @ b
+        (a @ b)[0, 0].item()  # a card works on while Python goes ahead
         best = min(best, time.perf_counter() - begin)
     return 2 * size**3 / best / 1e9
 
 
+def device(profile: str) -> str:
+    """Return the device of a profile: laptop is the processor, full what there is."""
+    import torch
+
+    if profile == "full" and torch.cuda.is_available():
+        return "cuda"
+    if profile == "full" and torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"
+
+
 @cache
-def bf16_is_faster() -> bool:
-    """Return whether this processor multiplies bfloat16 much faster; measured once."""
-    half = matrix_throughput(1024, dtype="bfloat16")
-    return half > WORTH_IT * matrix_throughput(1024)
+def bf16_is_faster(device: str = "cpu") -> bool:
+    """Return whether a device multiplies bfloat16 much faster than float32; measured.
+
+    Measured once in a process. A device without bfloat16 is not faster.
+    """
+    try:
+        bfloat16 = matrix_throughput(1024, dtype="bfloat16", device=device)
+    except (RuntimeError, TypeError):  # of a device that does not know it
+        return False
+    return bfloat16 > WORTH_IT * matrix_throughput(1024, device=device)
 
 
-def precision() -> str:
-    """Return the precision for matrix products here: "bfloat16" or "float32"."""
-    return "bfloat16" if bf16_is_faster() else "float32"
+def precision(device: str = "cpu") -> str:
+    """Return the precision for matrix products there: "bfloat16" or "float32"."""
+    return "bfloat16" if bf16_is_faster(device) else "float32"
+
+
+def autocast(model, wanted: str | None = None):
+    """Return a context in which a model's matrix products have a precision.
+
+    It follows the model's device; `wanted` is "bfloat16", "float32" or, without it,
+    the faster one there.
+    """
+    import torch
+
+    kind = model.device.type
+    in_bfloat16 = (wanted or precision(kind)) == "bfloat16"
+    return torch.autocast(kind, torch.bfloat16, enabled=in_bfloat16)
 
 
 def keep_freed_memory() -> bool:

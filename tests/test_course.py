@@ -70,17 +70,17 @@ def test_only_the_full_profile_uses_a_gpu(monkeypatch, profile, there, device):
     assert course.start("07").device == device
 
 
-def draw() -> tuple:
+def subset() -> tuple:
     return random.random(), np.random.rand(), torch.rand(1).item()
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others():
     course.start("07", seed=3)
-    first = draw()
+    first = subset()
     course.start("07", seed=3)
-    assert draw() == first
+    assert subset() == first
     course.start("07", seed=4)
-    assert not set(draw()) & set(first)
+    assert not set(subset()) & set(first)
 
 
 def test_a_record_is_on_disk_at_once_with_all_that_explains_it(chapter, file):

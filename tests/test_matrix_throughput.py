@@ -17,6 +17,6 @@ def test_the_rate_is_operations_over_the_best_time(monkeypatch):
 
 
 def test_more_threads_or_not_the_rate_is_positive_and_finite():
-    rate = hardware.matrix_throughput(size=256, repeats=3)
-    assert 0 < rate < 1e6
-    assert torch.isfinite(torch.tensor(rate))
+    learning_rate = hardware.matrix_throughput(size=256, repeats=3)
+    assert 0 < learning_rate < 1e6
+    assert torch.isfinite(torch.tensor(learning_rate))

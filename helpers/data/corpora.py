@@ -146,7 +146,7 @@ def split(table: pd.DataFrame) -> DatasetDict:
     )
 
 
-def draw(data: Dataset, size: int, seed: int) -> Dataset:
+def subset(data: Dataset, size: int, seed: int) -> Dataset:
     """Return `size` rows of labelled data, chosen at random, equal for equal seeds."""
     rows = np.random.default_rng(seed).choice(len(data), size, replace=False)
     return data.select(rows)

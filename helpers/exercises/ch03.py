@@ -52,14 +52,14 @@ def _walked(model, *, forget=True, step_first=False, only_last=False):
 def train_epoch(function) -> Verdict:
     """Chapter 3: one epoch, (model, optimizer, batches) -> mean loss of the batches."""
     torch.manual_seed(4)
-    newborn = _Watched().eval()
-    model = copy.deepcopy(newborn)
+    fresh = _Watched().eval()
+    model = copy.deepcopy(fresh)
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     answer = function(model, optimizer, _batches())
     weights = model.layer.weight.detach()
-    if torch.equal(weights, _walked(newborn, forget=False, step_first=True)[0]):
+    if torch.equal(weights, _walked(fresh, forget=False, step_first=True)[0]):
         return Verdict("open", "Not repaired yet.")
-    right, mean_loss = _walked(newborn)
+    right, mean_loss = _walked(fresh)
     mistakes = {
         "The gradients of earlier batches are still there: forget them.": "forget",
         "No weight has moved: step after the gradient is there, and before you "
@@ -70,7 +70,7 @@ def train_epoch(function) -> Verdict:
         weights,
         right,
         {
-            hint: _walked(newborn, **{name: name != "forget"})[0]
+            hint: _walked(fresh, **{name: name != "forget"})[0]
             for hint, name in mistakes.items()
         },
     )

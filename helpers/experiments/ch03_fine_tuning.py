@@ -16,10 +16,10 @@ from helpers.experiments import intermediate
 from helpers.models import baselines, encoders
 from helpers.training import strategies
 
-SEEDS, DRAWS = range(3), range(5)
+SEEDS, SUBSETS = range(3), range(5)
 ASKED = ("validation", "test")
 LABELS = 1000
-RATES = {
+LEARNING_RATES = {
     "head": (1e-3, 3e-3, 1e-2),
     "last two layers": (1e-4, 3e-4, 1e-3),
     "all but embeddings": (5e-5, 1e-4, 2e-4),
@@ -30,14 +30,14 @@ RATES = {
     "transfer": (2e-5, 5e-5, 1e-4),
 }
 STRENGTHS = (1, 10, 100)  # of word counts, alone and beside a MiniLM
-FEW, LONG, RATE = 200, 10, 1e-4  # labels, epochs and rate that over-fit
+FEW, LONG, LEARNING_RATE = 200, 10, 1e-4  # labels, epochs and rate that over-fit
 REMEDIES = {
     "none": {},
     "dropout 0.3": {"dropout": 0.3},
     "weight decay 0.1": {"weight_decay": 0.1},
     "early stopping": {"patience": 2},
     "3 epochs": {"epochs": 3},
-    "rate 2e-5": {"rate": 2e-5},
+    "rate 2e-5": {"learning_rate": 2e-5},
     "augmentation": {"augment": True},
     "epochs by cross-validation": {"folds": 3},
 }
@@ -62,37 +62,43 @@ def _recipes() -> dict:
 
 def _ways() -> dict:
     found = {
-        f"{name}_{draw}": partial(_linear, name, draw)
+        f"{name}_{subset}": partial(_linear, name, subset)
         for name in baselines.LINEAR
-        for draw in DRAWS
+        for subset in SUBSETS
     }
-    found |= {f"nothing_{draw}": partial(_untrained, draw) for draw in DRAWS}
-    for way in strategies.WAYS:
-        for rate in RATES[way]:
-            name = f"choose_{way}_{rate:g}"
-            found[name] = partial(_choose, way, rate)
-        found |= {f"{way}_{draw}": partial(_chosen, way, draw) for draw in DRAWS}
+    found |= {f"nothing_{subset}": partial(_untrained, subset) for subset in SUBSETS}
+    for way in strategies.STRATEGIES:
+        for learning_rate in LEARNING_RATES[way]:
+            name = f"choose_{way}_{learning_rate:g}"
+            found[name] = partial(_choose, way, learning_rate)
+        found |= {
+            f"{way}_{subset}": partial(_chosen, way, subset) for subset in SUBSETS
+        }
     return found
 
 
 def _remedies() -> dict:
     return {
-        f"{name}_{draw}": partial(_remedied, name, draw)
+        f"{name}_{subset}": partial(_remedied, name, subset)
         for name in REMEDIES
-        for draw in DRAWS
+        for subset in SUBSETS
     }
 
 
 def _everything() -> dict:
     found = {}
-    for rate in RATES["everything"]:
-        found[f"choose_everything_{rate:g}"] = partial(_choose_everything, rate)
+    for learning_rate in LEARNING_RATES["everything"]:
+        found[f"choose_everything_{learning_rate:g}"] = partial(
+            _choose_everything, learning_rate
+        )
     found |= {f"everything_{s}": partial(_chosen_everything, s) for s in SEEDS}
     found |= {
         f"choose_shown_{s}": partial(_choose_shown, s) for s in intermediate.SHOWN
     }
-    for rate in RATES["transfer"]:
-        found[f"choose_transfer_{rate:g}"] = partial(_choose_transfer, rate)
+    for learning_rate in LEARNING_RATES["transfer"]:
+        found[f"choose_transfer_{learning_rate:g}"] = partial(
+            _choose_transfer, learning_rate
+        )
     found |= {f"transfer_{s}": partial(_chosen_transfer, s) for s in SEEDS}
     found |= {f"choose_counts_{c}": partial(_choose_counts, c) for c in STRENGTHS}
     found |= {"counts_0": _chosen_counts}
@@ -110,39 +116,39 @@ def best(scores: dict, kind: str) -> str:
 
 
 def _timed(recipe, seed, scores) -> dict[str, float]:
-    data, begin = strategies.draw(LABELS, seed), time.perf_counter()
+    data, begin = strategies.subset(LABELS, seed), time.perf_counter()
     trainer = recipe(data, seed)
     seconds = time.perf_counter() - begin
     return {"accuracy": strategies.score(trainer.model), "seconds": seconds}
 
 
 def _linear(name, seed, scores) -> float:
-    data = strategies.draw(LABELS, seed)
+    data = strategies.subset(LABELS, seed)
     return baselines.linear(name, data, strategies.sentences())[1]
 
 
 def _untrained(seed, scores) -> float:
-    return strategies.score(strategies.newborn(seed))
+    return strategies.score(strategies.new_classifier(seed))
 
 
-def _choose(way, rate, scores) -> float:
+def _choose(way, learning_rate, scores) -> float:
     return strategies.score(
-        strategies.fine_tune(way, strategies.draw(LABELS, 0), 0, rate).model,
+        strategies.fine_tune(way, strategies.subset(LABELS, 0), 0, learning_rate).model,
         "validation",
     )
 
 
 def _chosen(way, seed, scores) -> float:
     trained = strategies.fine_tune(
-        way, strategies.draw(LABELS, seed), seed, float(best(scores, way))
+        way, strategies.subset(LABELS, seed), seed, float(best(scores, way))
     )
     return strategies.score(trained.model)
 
 
 def _remedied(name, number, scores) -> dict[str, float]:
     """Fit 200 labelled sentences with one remedy; score known and unseen ones."""
-    options = {"epochs": LONG, "rate": RATE} | REMEDIES[name]
-    model = strategies.over_fit(strategies.draw(FEW, number), number, **options).model
+    options = {"epochs": LONG, "learning_rate": LEARNING_RATE} | REMEDIES[name]
+    model = strategies.over_fit(strategies.subset(FEW, number), number, **options).model
     said = encoders.logits(
         model, strategies.tokenizer(), strategies.sentences()["test"]["text"]
     )
@@ -150,12 +156,12 @@ def _remedied(name, number, scores) -> dict[str, float]:
     return {
         "accuracy": float((said.argmax(1) == truth).double().mean()),
         "loss": float(functional.cross_entropy(said, truth)),
-        "train": strategies.accuracy(model, strategies.draw(FEW, number)),
+        "train": strategies.accuracy(model, strategies.subset(FEW, number)),
     }
 
 
-def _choose_everything(rate, scores) -> float:
-    return _right(_answers(0, rate), "validation")
+def _choose_everything(learning_rate, scores) -> float:
+    return _right(_answers(0, learning_rate), "validation")
 
 
 def _chosen_everything(seed, scores) -> float:
@@ -164,13 +170,15 @@ def _chosen_everything(seed, scores) -> float:
 
 def _choose_shown(shown, scores) -> float:
     """Begin from a reviewer that was shown so much of each review, at one rate."""
-    rate = RATES["transfer"][1]
-    right = [_right(_answers(seed, rate, shown), "validation") for seed in SEEDS]
+    learning_rate = LEARNING_RATES["transfer"][1]
+    right = [
+        _right(_answers(seed, learning_rate, shown), "validation") for seed in SEEDS
+    ]
     return sum(right) / len(right)
 
 
-def _choose_transfer(rate, scores) -> float:
-    return _right(_answers(0, rate, best(scores, "shown")), "validation")
+def _choose_transfer(learning_rate, scores) -> float:
+    return _right(_answers(0, learning_rate, best(scores, "shown")), "validation")
 
 
 def _chosen_transfer(seed, scores) -> float:
@@ -220,8 +228,8 @@ def _gain_of_team(scores) -> dict[str, float]:
 
 def _three(seed, scores) -> dict[str, torch.Tensor]:
     """Return what one model of each reviewer answer together."""
-    rate = float(best(scores, "transfer"))
-    return _mean([_answers(seed, rate, shown) for shown in intermediate.SHOWN])
+    learning_rate = float(best(scores, "transfer"))
+    return _mean([_answers(seed, learning_rate, shown) for shown in intermediate.SHOWN])
 
 
 def _with_counts(seed, scores) -> dict[str, torch.Tensor]:
@@ -250,7 +258,7 @@ def _hits(said: dict[str, torch.Tensor], part: str) -> torch.Tensor:
 
 @cache
 def _answers(
-    seed: int, rate: float, shown: str | None = None
+    seed: int, learning_rate: float, shown: str | None = None
 ) -> dict[str, torch.Tensor]:
     """Fine-tune on all sentences, from MiniLM itself or a reviewer; ask once.
 
@@ -258,7 +266,12 @@ def _answers(
     """
     source, known = shown and str(intermediate.train(shown)), strategies.sentences()
     fitted = strategies.fine_tune(
-        "all", known["train"], seed, rate, source, bf16=hardware.bf16_is_faster()
+        "all",
+        known["train"],
+        seed,
+        learning_rate,
+        source,
+        bf16=hardware.bf16_is_faster(),
     )
     return {
         part: encoders.logits(

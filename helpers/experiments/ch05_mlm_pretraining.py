@@ -30,14 +30,14 @@ SEEDS = range(3)
 FROZEN_SEEDS = range(10)  # nothing is trained but a head, so more draws cost little
 SMALL_EPOCHS = {100: 12, 300: 8, 1000: 5}  # by number of labels: fewer labels are read
 MINILM_EPOCHS = {100: 8, 1000: 3}  # more often
-SMALL_RATES, MINILM_RATES = (1e-4, 2e-4, 4e-4), (5e-5, 2e-4)
+SMALL_LEARNING_RATES, MINILM_LEARNING_RATES = (1e-4, 2e-4, 4e-4), (5e-5, 2e-4)
 SMALL = ("pretrained", "scratch")  # course-bert, and its twin that has read nothing
-WAYS = ("hole", "head")  # by the head for holes, or by a newborn one on [CLS]
+STRATEGIES = ("hole", "head")  # by the head for holes, or by a newborn one on [CLS]
 MINILM = ("plain", "adapted")  # as it is, and after reading on in film reviews
-ADAPTING_RATES = (3e-5, 1e-4)
+ADAPTING_LEARNING_RATES = (3e-5, 1e-4)
 BEGINNINGS = [(128, 0.15), (128, 0.3), (32, 0.15), (32, 0.3)]  # length, share asked
 BEGINNING, SCHEDULED = 700, 7000  # steps taken, of so many for which rates are planned
-HEAD_RATE, HEAD_STEPS = 1e-3, 100
+HEAD_LEARNING_RATE, HEAD_STEPS = 1e-3, 100
 STEPS, ROWS, LENGTH = 400, 16, 128
 
 
@@ -54,8 +54,8 @@ def _small() -> dict:
     found = {}
     for size in SMALL_EPOCHS:
         for kind in SMALL:
-            for way in WAYS:
-                found |= _tuned(kind, way, size, SMALL_RATES)
+            for way in STRATEGIES:
+                found |= _tuned(kind, way, size, SMALL_LEARNING_RATES)
         for seed in SEEDS:
             found[f"tfidf_{size}_{seed}"] = partial(_tfidf, size, seed)
     return found
@@ -63,23 +63,25 @@ def _small() -> dict:
 
 def _adaptation() -> dict:
     found = {
-        f"choose_adapting_{rate:g}": partial(_choose_adapting, rate)
-        for rate in ADAPTING_RATES
+        f"choose_adapting_{learning_rate:g}": partial(_choose_adapting, learning_rate)
+        for learning_rate in ADAPTING_LEARNING_RATES
     }
     for size in MINILM_EPOCHS:
         for kind in MINILM:
             for seed in FROZEN_SEEDS:
                 name = f"{kind}_frozen_{size}_{seed}"
                 found[name] = partial(_frozen, kind, size, seed)
-            found |= _tuned(kind, "head", size, MINILM_RATES)
+            found |= _tuned(kind, "head", size, MINILM_LEARNING_RATES)
     return found
 
 
-def _tuned(kind: str, way: str, size: int, rates) -> dict:
+def _tuned(kind: str, way: str, size: int, learning_rates) -> dict:
     """Return the runs that choose a learning rate, and then those that use it."""
     choosing = {
-        f"choose_{kind}_{way}_{size}_{rate:g}": partial(_choose, kind, way, size, rate)
-        for rate in rates
+        f"choose_{kind}_{way}_{size}_{learning_rate:g}": partial(
+            _choose, kind, way, size, learning_rate
+        )
+        for learning_rate in learning_rates
     }
     chosen = {
         f"{kind}_{way}_{size}_{seed}": partial(_chosen, kind, way, size, seed)
@@ -88,13 +90,13 @@ def _tuned(kind: str, way: str, size: int, rates) -> dict:
     return choosing | chosen
 
 
-def draw(size: int, seed: int):
+def subset(size: int, seed: int):
     """Return the labelled sentences of one draw; every candidate gets the same."""
-    return corpora.draw(_sentences()["train"], size, seed)
+    return corpora.subset(_sentences()["train"], size, seed)
 
 
 def fine_tuned(
-    kind: str, way: str, size: int, seed: int, scores: dict, rate: float = 0
+    kind: str, way: str, size: int, seed: int, scores: dict, learning_rate: float = 0
 ) -> float:
     """Fine-tune a model on one draw; return its accuracy on the test sentences.
 
@@ -105,7 +107,10 @@ def fine_tuned(
     """
     folder = _folder(kind, scores)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    data, unseen = draw(size, seed), _sentences()["validation" if rate else "test"]
+    data, unseen = (
+        subset(size, seed),
+        _sentences()["validation" if learning_rate else "test"],
+    )
     if way == "hole":
         data, unseen = prompt_classifier.ask(data), prompt_classifier.ask(unseen)
     epochs = (SMALL_EPOCHS if kind in SMALL else MINILM_EPOCHS)[size]
@@ -114,7 +119,7 @@ def fine_tuned(
         tokenizer,
         data,
         epochs=epochs,
-        rate=rate or best_rate(scores, kind, way, size),
+        learning_rate=learning_rate or best_learning_rate(scores, kind, way, size),
         seed=seed,
     )
     said = encoders.logits(trainer.model, tokenizer, unseen["text"]).argmax(1)
@@ -135,7 +140,7 @@ def _model(kind, way, folder, tokenizer, seed):
     return model.listen(tokenizer) if way == "hole" else model
 
 
-def best_rate(scores: dict, kind: str, way: str, size: int) -> float:
+def best_learning_rate(scores: dict, kind: str, way: str, size: int) -> float:
     """Return the learning rate that was best on the validation sentences."""
     return _best(scores, f"choose_{kind}_{way}_{size}_")
 
@@ -145,8 +150,8 @@ def _best(scores, prefix: str) -> float:
     return float(max(tried, key=scores.get).removeprefix(prefix))
 
 
-def _choose(kind, way, size, rate, scores) -> float:
-    return fine_tuned(kind, way, size, 0, scores, rate)
+def _choose(kind, way, size, learning_rate, scores) -> float:
+    return fine_tuned(kind, way, size, 0, scores, learning_rate)
 
 
 def _chosen(kind, way, size, seed, scores) -> float:
@@ -155,7 +160,7 @@ def _chosen(kind, way, size, seed, scores) -> float:
 
 def _tfidf(size, seed, scores) -> float:
     counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    data, unseen = draw(size, seed), _sentences()["test"]
+    data, unseen = subset(size, seed), _sentences()["test"]
     model = make_pipeline(counts, LogisticRegression(C=10, max_iter=1000))
     model.fit(data["text"][:], data["label"][:])
     return model.score(unseen["text"][:], unseen["label"][:])
@@ -165,14 +170,14 @@ def _frozen(kind, size, seed, scores, part="test") -> float:
     return _probe(_folder(kind, scores), size, seed, part)
 
 
-def _choose_adapting(rate, scores) -> float:
-    return _probe(str(adapted(rate)), 1000, 0, "validation")
+def _choose_adapting(learning_rate, scores) -> float:
+    return _probe(str(adapted(learning_rate)), 1000, 0, "validation")
 
 
 def _probe(folder: str, size: int, seed: int, part: str) -> float:
     """Train a logistic regression on frozen features; return its accuracy."""
     encoder = encoders.load_text(folder)
-    data, unseen = draw(size, seed), _sentences()[part]
+    data, unseen = subset(size, seed), _sentences()[part]
     head = LogisticRegression(C=1, max_iter=2000)
     head.fit(encoders.embed_texts(*encoder, data["text"]), data["label"][:])
     return head.score(
@@ -189,13 +194,13 @@ def _folder(kind: str, scores: dict) -> str:
     return str(adapted(_best(scores, "choose_adapting_")))
 
 
-def adapted(rate: float) -> Path:
+def adapted(learning_rate: float) -> Path:
     """Return the folder of MiniLM after it has read on in film reviews.
 
     Domain-adaptive pre-training (Gururangan et al. 2020): the encoder's masked-language
     head is lost, so a new one learns alone first, then both together.
     """
-    folder = paths.CACHED_EXPERIMENTS / f"adapted_{rate:g}"
+    folder = paths.CACHED_EXPERIMENTS / f"adapted_{learning_rate:g}"
     if folder.is_dir():
         return folder
     source = encoders.source("minilm")
@@ -207,25 +212,25 @@ def adapted(rate: float) -> Path:
     rows = _rows(source)["train"]
     rows = rows[torch.randperm(len(rows))].split(ROWS)
     model.bert.requires_grad_(False)
-    _read_on(model, tokenizer, rows[:HEAD_STEPS], HEAD_RATE)
+    _read_on(model, tokenizer, rows[:HEAD_STEPS], HEAD_LEARNING_RATE)
     model.requires_grad_(True)
-    _read_on(model, tokenizer, rows[HEAD_STEPS : HEAD_STEPS + STEPS], rate)
+    _read_on(model, tokenizer, rows[HEAD_STEPS : HEAD_STEPS + STEPS], learning_rate)
     unfinished = folder.with_name(f"{folder.name}.partial")
     model.bert.save_pretrained(unfinished)
     tokenizer.save_pretrained(unfinished)
     return unfinished.rename(folder)
 
 
-def _read_on(model, tokenizer, batches, rate: float) -> None:
+def _read_on(model, tokenizer, batches, learning_rate: float) -> None:
     """Train what is not frozen, a step per batch; the rate falls in a straight line."""
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=rate, fused=True)
+    optimizer = torch.optim.AdamW(trained, lr=learning_rate, fused=True)
     half = hardware.bf16_is_faster()
     for number, rows in enumerate(batches):
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             loss = language_models.loss("mlm", model, tokenizer, rows, seed=number)
         loss.backward()
-        optimizer.param_groups[0]["lr"] = rate * (1 - number / len(batches))
+        optimizer.param_groups[0]["lr"] = learning_rate * (1 - number / len(batches))
         optimizer.step()
         optimizer.zero_grad()
 
@@ -239,15 +244,15 @@ def _beginning(length: int, asked: float, scores) -> float:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     recipe = replace(
         recipes.Recipe("mlm", SCHEDULED, vocabulary="", corpus=""),
-        asked=asked,
-        short=length,
+        mlm_probability=asked,
+        short_length=length,
         precision=hardware.precision(),
     )
     rows = _rows(folder)
-    model, optimizers = recipes.newborn(recipe, tokenizer)
+    model, optimizers = recipes.initialise(recipe, tokenizer)
     for number in range(BEGINNING):
         recipes.step(recipe, model, optimizers, tokenizer, rows["train"], number)
-    exam = rows["validation"].view(-1, recipes.Recipe.short)
+    exam = rows["validation"].view(-1, recipes.Recipe.short_length)
     return (
         language_models.masked_scores(model.eval(), tokenizer, exam)[1].float().mean()
     )

@@ -31,11 +31,11 @@ def train(shown: str) -> Path:
         else:
             data = parts(data)
         trainer = fine_tuning.classifier(
-            strategies.newborn(0),
+            strategies.new_classifier(0),
             tokenizer,
             data,
             epochs=1,
-            rate=1e-4,
+            learning_rate=1e-4,
             max_length=SHOWN[shown] or 64,
             bf16=hardware.bf16_is_faster(),
         )

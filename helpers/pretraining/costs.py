@@ -29,7 +29,7 @@ class Speed(NamedTuple):
 
     weights: int  # of the whole model
     tokens: float  # per second
-    rate: float  # 10^9 counted operations per second
+    gflops: float  # 10^9 counted operations per second
 
 
 def operations_per_token(recipe, model) -> float:
@@ -43,7 +43,7 @@ def operations_per_token(recipe, model) -> float:
     tables = [m.weight for m in model.modules() if isinstance(m, torch.nn.Embedding)]
     inside = sum(p.numel() for p in model.parameters() if p.ndim == 2)
     inside -= sum(table.numel() for table in tables)
-    asked = recipe.asked if recipe.kind == "mlm" else 1
+    asked = recipe.mlm_probability if recipe.kind == "mlm" else 1
     return 6 * (inside + asked * model.get_input_embeddings().weight.numel())
 
 
@@ -57,8 +57,8 @@ def speed(
             begin = time.perf_counter()
         take_step(number)
     tokens = TIMED * recipe.tokens / (time.perf_counter() - begin)
-    rate = tokens * operations_per_token(recipe, model) / 1e9
-    return Speed(sum(p.numel() for p in model.parameters()), tokens, rate)
+    gflops = tokens * operations_per_token(recipe, model) / 1e9
+    return Speed(sum(p.numel() for p in model.parameters()), tokens, gflops)
 
 
 def shares(
@@ -80,8 +80,8 @@ def shares(
 
 def _steps(recipe, tokenizer, shape):
     """Return a newborn model and a function that takes its steps on random text."""
-    recipe = replace(recipe, early=0)  # whole rows from the beginning
-    model, optimizers = recipes.newborn(recipe, tokenizer, shape)
+    recipe = replace(recipe, short_fraction=0)  # whole rows from the beginning
+    model, optimizers = recipes.initialise(recipe, tokenizer, shape)
     context = shape.context or language_models.CONTEXT[recipe.kind]
     dice = torch.Generator().manual_seed(recipe.seed)
     size = (4 * recipe.tokens // context, context)

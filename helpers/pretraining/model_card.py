@@ -14,10 +14,10 @@ TITLES = {
     "clm": "A small GPT-2, pre-trained from random weights",
 }
 TASKS = {
-    "mlm": "guess masked word pieces ({asked:.0%} of them, 15 % when scored; of these "
-    "80 % become `[MASK]`, 10 % a random piece, 10 % stay), at first, for {early:.0%} "
-    "of the steps, in parts of {short}",
-    "clm": "guess the next word piece",
+    "mlm": "predict masked tokens ({mlm_probability:.0%} are selected, 15 % when scored; "
+    "of these 80 % become `[MASK]`, 10 % a random token, 10 % stay), at first, for "
+    "{short_fraction:.0%} of the steps, in sequences of {short_length}",
+    "clm": "predict the next token",
 }
 CURVES = {
     "mlm": " The held-out loss is that of whole rows with 15 % of the pieces asked\n"
@@ -50,10 +50,11 @@ shares 13 words in a row with a text that is tested on. Another
 
 **Recipe.** Seed {recipe[seed]}; {recipe[steps]:,} steps of {recipe[tokens]:,} pieces in
 rows of {context}; Muon for the matrices of the layers (Jordan et al. 2024), AdamW for
-the rest; rate {recipe[rate]:g} after a warm-up over {recipe[warm_up]:.0%} of the steps,
-then down in a straight line to nothing; AdamW's betas {recipe[betas][0]:g} and
-{recipe[betas][1]:g}; weight decay {recipe[decay]:g}, not on vectors; gradients clipped
-at {recipe[clip]:g}; no dropout; {recipe[precision]} matrix products, float32 weights.
+the rest; learning rate {recipe[learning_rate]:g} after a warm-up over
+{recipe[warmup_fraction]:.0%} of the steps, then a linear decay to zero; AdamW's betas
+{recipe[betas][0]:g} and {recipe[betas][1]:g}; weight decay {recipe[weight_decay]:g}, not
+on vectors; gradients clipped at {recipe[max_grad_norm]:g}; no dropout;
+{recipe[precision]} matrix products, float32 weights.
 {cores} cores, {hours:.1f} hours, torch {versions[torch]}, transformers
 {versions[transformers]}, {date}.
 

@@ -27,7 +27,7 @@ from helpers.data.download import DISK_FULL, sha256
 from helpers.metrics import Score
 from helpers.models import language_models, tokenizers
 from helpers.pretraining import checkpoint, evaluation, model_card
-from helpers.pretraining.recipes import Recipe, newborn, step
+from helpers.pretraining.recipes import Recipe, initialise, step
 
 NAMES = {"mlm": "course-bert", "clm": "course-gpt2"}
 SAVE_SECONDS = 180
@@ -37,7 +37,7 @@ WARM_UP_STEPS, TIMED_STEPS = 3, 12  # before a budget in minutes becomes steps
 OVERHEAD = 0.95  # the rest of the time evaluates and saves
 CHOSEN_AT_START = ("steps", "precision")  # by measuring; the state remembers them
 STATE, LOG = "state.safetensors", "log.csv"
-COLUMNS = ("step", "tokens", "seconds", "rate", "loss", "held_out_loss")
+COLUMNS = ("step", "tokens", "seconds", "learning_rate", "loss", "held_out_loss")
 
 
 class PretrainError(checkpoint.StateError):
@@ -103,14 +103,14 @@ def _run(kind, out, corpus, minutes, steps, resume) -> dict[str, Score]:
         precision=hardware.precision(),
     )
     _check_length(recipe, texts, data)
-    model, optimizers = newborn(recipe, tokenizer)
+    model, optimizers = initialise(recipe, tokenizer)
     if resume:
         recipe, first, spent = _restore(out, recipe, model, optimizers)
     else:
         first, spent = 0, 0.0
         if steps is None:
             recipe = _within(minutes, recipe, tokenizer, data["train"])
-            model, optimizers = newborn(recipe, tokenizer)
+            model, optimizers = initialise(recipe, tokenizer)
         paths.write(out / LOG, ",".join(COLUMNS) + "\n")
         _save(out, recipe, model, optimizers, 0, 0.0)
     _train(recipe, model, optimizers, tokenizer, data, out, first, spent)
@@ -159,7 +159,7 @@ def _tokenizer(kind, out, texts, resume):
 def _within(minutes: float, recipe: Recipe, tokenizer, rows) -> Recipe:
     """Turn a budget in minutes into steps, by timing steps that are thrown away."""
     trial = replace(recipe, steps=WARM_UP_STEPS + TIMED_STEPS)
-    model, optimizers = newborn(trial, tokenizer)
+    model, optimizers = initialise(trial, tokenizer)
     for number in range(trial.steps):
         if number == WARM_UP_STEPS:
             begin = time.perf_counter()
@@ -202,7 +202,7 @@ def _train(recipe, model, optimizers, tokenizer, data, out, first, spent) -> Non
                 rows = data["validation"]
                 rows = rows[: HELD_OUT_WHILE_TRAINING // rows.shape[1]]
                 loss = f"{_held_out_loss(recipe.kind, model, tokenizer, rows):.5f}"
-            row = (done, tokens, round(seconds, 1), recipe.rate_at(number))
+            row = (done, tokens, round(seconds, 1), recipe.learning_rate_at(number))
             csv.writer(log, lineterminator="\n").writerow([*row, f"{mean:.5f}", loss])
             log.flush()
             if time.monotonic() - saved > SAVE_SECONDS or done == recipe.steps:

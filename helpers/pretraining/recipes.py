@@ -20,14 +20,18 @@ class Recipe:
     corpus: str  # hash of the training rows, which also depend on the tokenizer
     seed: int = 0
     tokens: int = 2048  # per step: a small batch, since few tokens can be afforded
-    rate: float = 3e-3
-    warm_up: float = 0.03  # of all steps, then linear decay to nothing
-    decay: float = 0.1
+    learning_rate: float = 3e-3
+    warmup_fraction: float = 0.03  # of all steps, then linear decay to nothing
+    weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.999)
-    clip: float = 1.0
-    asked: float = 0.3  # mlm: share of the pieces; twice BERT's, so twice the lessons
-    short: int = 32  # mlm: rows are read in parts of this length for the first `early`
-    early: float = 0.2  # of all steps: in short rows attention finds neighbours sooner
+    max_grad_norm: float = 1.0
+    mlm_probability: float = (
+        0.3  # mlm: share of the pieces; twice BERT's, so twice the lessons
+    )
+    short_length: int = 32  # mlm: rows are read in parts of this length for the first
+    short_fraction: float = (
+        0.2  # of all steps: in short rows attention finds neighbours sooner
+    )
     precision: str = "float32"  # of the matrix products: float32 or bfloat16
 
     @property
@@ -35,18 +39,20 @@ class Recipe:
         """Rows per step."""
         return self.tokens // language_models.CONTEXT[self.kind]
 
-    def rate_at(self, step: int) -> float:
+    def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step: up in a straight line, then down in another."""
-        up = max(1, self.warm_up * self.steps)
-        return self.rate * min((step + 1) / up, (self.steps - step) / self.steps)
+        up = max(1, self.warmup_fraction * self.steps)
+        return self.learning_rate * min(
+            (step + 1) / up, (self.steps - step) / self.steps
+        )
 
     def length_at(self, step: int, length: int) -> int:
         """Length in which rows of a length are read in a step."""
-        early = self.kind == "mlm" and step < self.early * self.steps
-        return min(self.short, length) if early else length
+        early = self.kind == "mlm" and step < self.short_fraction * self.steps
+        return min(self.short_length, length) if early else length
 
 
-def newborn(
+def initialise(
     recipe: Recipe, tokenizer, shape: language_models.Shape = language_models.OWN
 ):
     """Return model and optimizers before the first step, equal for equal recipes.
@@ -63,7 +69,7 @@ def newborn(
         {"params": [p for p in model.parameters() if p in tables]},
         {"params": [p for p in model.parameters() if p in vectors], "weight_decay": 0},
     ]
-    shared = {"lr": recipe.rate, "weight_decay": recipe.decay}
+    shared = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     muon = torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw", **shared)
     adam = torch.optim.AdamW(groups, betas=recipe.betas, fused=True, **shared)
     return model, [muon, adam]
@@ -81,13 +87,13 @@ def step(recipe, model, optimizers, tokenizer, rows, number: int) -> float:
     half = recipe.precision == "bfloat16"
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         loss = language_models.loss(
-            recipe.kind, model, tokenizer, batch, seed, share=recipe.asked
+            recipe.kind, model, tokenizer, batch, seed, share=recipe.mlm_probability
         )
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = recipe.rate_at(number)
+            group["lr"] = recipe.learning_rate_at(number)
         optimizer.step()
         optimizer.zero_grad()
     return loss.item()

@@ -24,7 +24,7 @@ def classifier(
     train: Dataset,
     *,
     epochs: float,
-    rate: float,
+    learning_rate: float,
     batch: int = 16,
     max_length: int = 64,
     seed: int = 0,
@@ -52,7 +52,7 @@ def classifier(
         settings = TrainingArguments(
             str(place),
             num_train_epochs=epochs,
-            learning_rate=rate,
+            learning_rate=learning_rate,
             per_device_train_batch_size=batch,
             per_device_eval_batch_size=4 * batch,
             seed=seed,

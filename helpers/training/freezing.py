@@ -40,7 +40,7 @@ def _first(model, part: str) -> int | None:
     return dict(zip(PARTS, (height, height - 1, height - 3, 1, 0), strict=True))[part]
 
 
-def layerwise(model, rate: float, decay: float = 0.9) -> list[dict]:
+def layerwise(model, learning_rate: float, decay: float = 0.9) -> list[dict]:
     """Return AdamW's groups with a rate that shrinks by `decay` from block to block.
 
     The head learns with `rate`, the layer under it with `rate * decay`, and so on down
@@ -50,7 +50,7 @@ def layerwise(model, rate: float, decay: float = 0.9) -> list[dict]:
     return [
         {
             "params": list(block.parameters()),
-            "lr": rate * decay**depth,
+            "lr": learning_rate * decay**depth,
             "weight_decay": 0,
         }
         for depth, block in falling

@@ -21,7 +21,7 @@ from helpers.data import corpora
 from helpers.models import encoders
 from helpers.training import fine_tuning, freezing
 
-WAYS = (*freezing.PARTS[1:], "gradual", "layer-wise rates")
+STRATEGIES = (*freezing.PARTS[1:], "gradual", "layer-wise rates")
 EPOCHS = 3
 EPOCHS_TRIED = (1, 3, 5, 10)  # by cross-validation
 DROPPED = 0.15  # share of the words that augmentation leaves out
@@ -43,12 +43,12 @@ def tokenizer():
     return AutoTokenizer.from_pretrained(encoders.source("minilm"))
 
 
-def draw(size: int, seed: int) -> Dataset:
+def subset(size: int, seed: int) -> Dataset:
     """Return the labelled sentences of one draw; every candidate gets the same."""
-    return corpora.draw(sentences()["train"], size, seed)
+    return corpora.subset(sentences()["train"], size, seed)
 
 
-def newborn(
+def new_classifier(
     seed: int,
     classes: int = 2,
     dropout: float | None = None,
@@ -91,7 +91,7 @@ def articles(data: Dataset, seed: int) -> Trainer:
             use_cpu=True,
             seed=seed,
         )
-        trainer = Trainer(newborn(seed), settings, train_dataset=padded)
+        trainer = Trainer(new_classifier(seed), settings, train_dataset=padded)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     return trainer
@@ -109,7 +109,7 @@ def fine_tune(
     way: str,
     data: Dataset,
     seed: int,
-    rate: float,
+    learning_rate: float,
     source: str | None = None,
     **options,
 ) -> Trainer:
@@ -117,20 +117,20 @@ def fine_tune(
 
     All other options go to `training.classifier`.
     """
-    model = newborn(seed, source=source)
+    model = new_classifier(seed, source=source)
     groups, callbacks = None, ()
     if way in freezing.PARTS:
         freezing.train_only(model, way)
     elif way == "gradual":
         callbacks = [freezing.Gradual()]
     else:
-        groups = freezing.layerwise(model, rate)
+        groups = freezing.layerwise(model, learning_rate)
     return fine_tuning.classifier(
         model,
         tokenizer(),
         data,
         seed=seed,
-        rate=rate,
+        learning_rate=learning_rate,
         epochs=EPOCHS,
         groups=groups,
         callbacks=callbacks,
@@ -143,7 +143,7 @@ def over_fit(
     seed: int,
     *,
     epochs: int,
-    rate: float,
+    learning_rate: float,
     dropout: float | None = None,
     augment: bool = False,
     folds: int = 0,
@@ -157,16 +157,22 @@ def over_fit(
     their loss. All other options go to `training.classifier`.
     """
     if folds:
-        epochs = _cross_validated(data, seed, rate, folds)
+        epochs = _cross_validated(data, seed, learning_rate, folds)
     if "patience" in options:
         parts = data.train_test_split(0.2, seed=seed, stratify_by_column="label")
         data, options["validation"] = parts["train"], parts["test"]
     if augment:
         data, epochs = _with_copies(data, seed), epochs / 2
-    model = newborn(seed, dropout=dropout)
+    model = new_classifier(seed, dropout=dropout)
     freezing.train_only(model, "all but embeddings")
     return fine_tuning.classifier(
-        model, tokenizer(), data, epochs=epochs, rate=rate, seed=seed, **options
+        model,
+        tokenizer(),
+        data,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        seed=seed,
+        **options,
     )
 
 
@@ -183,13 +189,15 @@ def _with_copies(data: Dataset, seed: int) -> Dataset:
     return concatenate_datasets([data, copies])
 
 
-def _cross_validated(data: Dataset, seed: int, rate: float, folds: int) -> int:
+def _cross_validated(data: Dataset, seed: int, learning_rate: float, folds: int) -> int:
     """Return the number of epochs whose accuracy over all folds is best."""
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     right = dict.fromkeys(EPOCHS_TRIED, 0.0)
     for train, held in splitter.split(data["text"][:], data["label"][:]):
         for epochs in EPOCHS_TRIED:
-            fitted = over_fit(data.select(train), seed, epochs=epochs, rate=rate)
+            fitted = over_fit(
+                data.select(train), seed, epochs=epochs, learning_rate=learning_rate
+            )
             right[epochs] += accuracy(fitted.model, data.select(held))
     return max(right, key=right.get)
 

@@ -227,9 +227,9 @@ def runs(texts, numbers, length=13):
     ids = np.array([numbers[word] for text in words for word in text], dtype=np.uint64)
     of_text = np.repeat(range(len(texts)), [len(text) for text in words])
     count = len(ids) - length + 1
-    value, rate = np.zeros(count, np.uint64), np.uint64(0x9E3779B97F4A7C15)
+    value, learning_rate = np.zeros(count, np.uint64), np.uint64(0x9E3779B97F4A7C15)
     for i in range(length):
-        value = (value ^ (value >> np.uint64(31))) * rate + ids[i : i + count]
+        value = (value ^ (value >> np.uint64(31))) * learning_rate + ids[i : i + count]
     whole = of_text[:count] == of_text[length - 1 :]
     return value[whole], of_text[:count][whole]
 

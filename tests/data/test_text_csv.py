@@ -554,11 +554,11 @@ separators = st.sampled_from(",;\t")
 
 
 @st.composite
-def corpora_of_any_kind(draw):
+def corpora_of_any_kind(subset):
     """Draw rows with different texts in two to four classes of at least 3 texts."""
-    names = draw(st.lists(anything, min_size=2, max_size=4, unique_by=folded))
-    count = draw(st.integers(3 * len(names), 5 * len(names)))
-    chosen = draw(
+    names = subset(st.lists(anything, min_size=2, max_size=4, unique_by=folded))
+    count = subset(st.integers(3 * len(names), 5 * len(names)))
+    chosen = subset(
         st.lists(
             anything,
             min_size=count,

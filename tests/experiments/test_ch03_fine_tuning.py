@@ -23,13 +23,13 @@ CHOOSE_FIRST = (
 def test_every_score_comes_after_those_that_chose_its_settings():
     names = list(runs.experiments())
     assert len(names) == len(set(names))
-    asked = dict.fromkeys(strategies.WAYS, 5) | {"everything": 3, "transfer": 3}
+    asked = dict.fromkeys(strategies.STRATEGIES, 5) | {"everything": 3, "transfer": 3}
     for kind, number in asked.items():
         runs_of = {f"{kind}_{i}" for i in range(number + 1)}
         chosen = [i for i, n in enumerate(names) if n in runs_of]
         tried = [i for i, n in enumerate(names) if n.startswith(f"choose_{kind}_")]
         assert len(chosen) == number
-        assert len(tried) == len(runs.RATES[kind]) > 1
+        assert len(tried) == len(runs.LEARNING_RATES[kind]) > 1
         assert max(tried) < min(chosen)
     for kind, later in CHOOSE_FIRST:
         tried = [i for i, n in enumerate(names) if n.startswith(f"choose_{kind}_")]
@@ -51,13 +51,13 @@ def test_rates_are_chosen_on_validation_and_the_best_is_tested(fits):
     scores["choose_headlong_1"] = 1.0
     for seed in range(3):
         run[f"head_{seed}"](scores)
-        assert fits[-1]["rate"] == 0.003
+        assert fits[-1]["learning_rate"] == 0.003
         assert fits[-1]["unseen"] == strategies.sentences()["test"]["text"][:]
-        assert fits[-1]["texts"] == strategies.draw(1000, seed)["text"][:]
+        assert fits[-1]["texts"] == strategies.subset(1000, seed)["text"][:]
 
 
 def test_remedies_differ_from_none_in_one_thing_each(fits):
-    data, plain = strategies.draw(200, 1), {"epochs": 10, "rate": 1e-4}
+    data, plain = strategies.subset(200, 1), {"epochs": 10, "learning_rate": 1e-4}
     given = {}
     for name in ("none", "weight decay 0.1", "3 epochs", "rate 2e-5", "augmentation"):
         strategies.over_fit(data, 1, **plain | runs.REMEDIES[name])
@@ -66,7 +66,7 @@ def test_remedies_differ_from_none_in_one_thing_each(fits):
     assert none["texts"] == data["text"][:]
     assert given["weight decay 0.1"]["weight_decay"] == 0.1
     assert given["3 epochs"]["epochs"] == 3
-    assert given["rate 2e-5"]["rate"] == 2e-5
+    assert given["rate 2e-5"]["learning_rate"] == 2e-5
     shown, usual = given["augmentation"], len(none["texts"]) * none["epochs"]
     assert len(shown["texts"]) * shown["epochs"] == usual
     assert shown["texts"][:200] == none["texts"]
@@ -129,8 +129,8 @@ def test_what_chooses_is_asked_validation_and_what_is_chosen_the_test(
     part = "validation" if name.startswith("choose_") else "test"
     models, strengths = set(), set()
 
-    def answers(seed, rate, shown=None):
-        models.add((seed, rate, shown))
+    def answers(seed, learning_rate, shown=None):
+        models.add((seed, learning_rate, shown))
         return _right_only_on(part)
 
     def counted(strength):
@@ -150,7 +150,7 @@ def test_every_experiment_with_all_sentences_is_checked():
 
 
 def test_the_gain_of_the_team_has_an_interval_over_sentences(monkeypatch):
-    def answers(seed, rate, shown=None):
+    def answers(seed, learning_rate, shown=None):
         said = _sure("test", 0.6)
         said[: 100 * (seed + 1)] = 1 - said[: 100 * (seed + 1)]
         return {part: _sure(part, 1) for part in runs.ASKED} | {"test": said}
@@ -208,7 +208,7 @@ def test_a_model_of_all_sentences_answers_by_probabilities(shown, fits, monkeypa
     said = runs._answers(1, 2e-5, shown)
     assert reviewers == ([shown] if shown else [])
     assert fits[-1]["texts"] == strategies.sentences()["train"]["text"][:]
-    assert (fits[-1]["seed"], fits[-1]["rate"]) == (1, 2e-5)
+    assert (fits[-1]["seed"], fits[-1]["learning_rate"]) == (1, 2e-5)
     assert fits[-1]["bf16"] == hardware.bf16_is_faster()
     for part in runs.ASKED:
         assert said[part].shape == (len(strategies.sentences()[part]), 2)

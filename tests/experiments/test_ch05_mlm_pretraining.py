@@ -45,13 +45,18 @@ def test_the_best_rate_is_that_of_the_best_validation_score():
         "choose_pretrained_head_100_0.001": 0.8,
         "scratch_head_100_0": 0.99,
     }
-    assert ch05_mlm_pretraining.best_rate(scores, "scratch", "head", 100) == 3e-4
-    assert ch05_mlm_pretraining.best_rate(scores, "pretrained", "head", 100) == 1e-3
+    assert (
+        ch05_mlm_pretraining.best_learning_rate(scores, "scratch", "head", 100) == 3e-4
+    )
+    assert (
+        ch05_mlm_pretraining.best_learning_rate(scores, "pretrained", "head", 100)
+        == 1e-3
+    )
 
 
 def test_a_draw_depends_on_its_seed_and_comes_from_training(sentences):
-    one, same = (ch05_mlm_pretraining.draw(100, 1)["text"][:] for _ in range(2))
-    other = ch05_mlm_pretraining.draw(100, 2)["text"][:]
+    one, same = (ch05_mlm_pretraining.subset(100, 1)["text"][:] for _ in range(2))
+    other = ch05_mlm_pretraining.subset(100, 2)["text"][:]
     assert one == same
     assert one != other
     assert len(set(one)) == 100
@@ -76,7 +81,7 @@ def recorded(monkeypatch, sentences):
     return seen
 
 
-@pytest.mark.parametrize("way", ch05_mlm_pretraining.WAYS)
+@pytest.mark.parametrize("way", ch05_mlm_pretraining.STRATEGIES)
 def test_the_twin_differs_in_its_weights_alone(way, recorded, sentences):
     scores = {f"choose_{k}_{way}_100_0.0003": 0.6 for k in ch05_mlm_pretraining.SMALL}
     shares = [
@@ -85,9 +90,9 @@ def test_the_twin_differs_in_its_weights_alone(way, recorded, sentences):
     ]
     (read, given), (unread, same) = recorded
     assert given == same
-    assert given["rate"] == 3e-4
+    assert given["learning_rate"] == 3e-4
     prompt = prompt_classifier.PROMPT if way == "hole" else ""
-    drawn = ch05_mlm_pretraining.draw(100, 4)["text"]
+    drawn = ch05_mlm_pretraining.subset(100, 4)["text"]
     assert given["texts"] == [prompt + text for text in drawn]
     assert given["unseen"] == [prompt + text for text in sentences["test"]["text"]]
     assert read.config.to_dict() == unread.config.to_dict()
@@ -108,9 +113,9 @@ def test_the_twin_differs_in_its_weights_alone(way, recorded, sentences):
 def test_settings_are_chosen_on_other_sentences_than_those_of_the_test(
     recorded, sentences
 ):
-    ch05_mlm_pretraining.fine_tuned("scratch", "head", 100, 0, {}, rate=1e-3)
+    ch05_mlm_pretraining.fine_tuned("scratch", "head", 100, 0, {}, learning_rate=1e-3)
     ((_, given),) = recorded
-    assert given["rate"] == 1e-3
+    assert given["learning_rate"] == 1e-3
     assert given["unseen"] == sentences["validation"]["text"][:]
 
 
@@ -152,13 +157,13 @@ def test_the_head_learns_alone_first(tmp_path, monkeypatch, documents):
     )
     trained = []
 
-    def watch(model, tokenizer, batches, rate):
+    def watch(model, tokenizer, batches, learning_rate):
         free = {name for name, p in model.named_parameters() if p.requires_grad}
-        trained.append((rate, any(name.startswith("bert.") for name in free)))
+        trained.append((learning_rate, any(name.startswith("bert.") for name in free)))
 
     monkeypatch.setattr(ch05_mlm_pretraining, "_read_on", watch)
     ch05_mlm_pretraining.adapted(5e-5)
-    assert trained == [(ch05_mlm_pretraining.HEAD_RATE, False), (5e-5, True)]
+    assert trained == [(ch05_mlm_pretraining.HEAD_LEARNING_RATE, False), (5e-5, True)]
 
 
 @pytest.mark.usefixtures("one_thread")

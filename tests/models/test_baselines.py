@@ -9,7 +9,7 @@ from helpers.training import strategies
 
 
 def test_the_classical_baseline_is_chosen_on_validation_and_fitted_on_the_draw():
-    parts, data = strategies.sentences(), strategies.draw(1000, 1)
+    parts, data = strategies.sentences(), strategies.subset(1000, 1)
     counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     known = counts.fit_transform(data["text"])
     found = {}
@@ -26,7 +26,7 @@ def test_the_classical_baseline_is_chosen_on_validation_and_fitted_on_the_draw()
 
 
 def test_word_counts_give_probabilities_by_weighted_texts():
-    train, asked = strategies.draw(200, 0), strategies.draw(100, 1)
+    train, asked = strategies.subset(200, 0), strategies.subset(100, 1)
     weights = [1, 5] * 100
     counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     model = LogisticRegression(C=10, max_iter=1000)

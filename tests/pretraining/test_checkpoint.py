@@ -12,7 +12,7 @@ from helpers.pretraining import checkpoint
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def newborn(width: int = 6):
+def initialise(width: int = 6):
     """A model in which one name ends like another, and an optimizer for each rank."""
     torch.manual_seed(0)
     inner = torch.nn.Sequential(torch.nn.Linear(width, 1))
@@ -40,7 +40,7 @@ def same(one, two) -> bool:
 @pytest.fixture
 def path(tmp_path):
     """A state after three steps."""
-    model, optimizers = newborn()
+    model, optimizers = initialise()
     train(model, optimizers, range(3))
     path = tmp_path / "state.safetensors"
     checkpoint.save(path, {"step": 3, "é": [1]}, model, optimizers)
@@ -50,12 +50,12 @@ def path(tmp_path):
 @pytest.mark.parametrize("stop", [0, 1, 5])
 def test_a_training_goes_on_as_if_it_had_never_stopped(tmp_path, stop):
     path = tmp_path / "state.safetensors"
-    model, optimizers = newborn()
+    model, optimizers = initialise()
     train(model, optimizers, range(stop))
     checkpoint.save(path, {"step": stop}, model, optimizers)
     train(model, optimizers, range(stop, 9))
 
-    other, its = newborn()
+    other, its = initialise()
     for parameter in other.parameters():
         parameter.data.zero_()
     checkpoint.restore(path, other, its)
@@ -86,8 +86,8 @@ def test_a_file_that_is_no_state_is_refused(tmp_path, notes):
 
 def test_another_architecture_is_refused(path):
     with pytest.raises(checkpoint.StateError, match="another architecture .0.weight"):
-        checkpoint.restore(path, *newborn(width=7))
-    deeper = torch.nn.Sequential(*newborn()[0], torch.nn.Linear(1, 1))
+        checkpoint.restore(path, *initialise(width=7))
+    deeper = torch.nn.Sequential(*initialise()[0], torch.nn.Linear(1, 1))
     with pytest.raises(checkpoint.StateError, match="another architecture .2.weight"):
         checkpoint.restore(path, deeper, [torch.optim.AdamW(deeper.parameters())])
 

@@ -61,7 +61,7 @@ def test_speed_is_tokens_over_time(kind, recipe, tokenizer_of, monkeypatch):
     assert speed.tokens == pytest.approx(costs.TIMED * 256 / 4)
     assert speed.weights == sum(p.numel() for p in model.parameters())
     counted = costs.operations_per_token(recipe, model)
-    assert speed.rate == pytest.approx(speed.tokens * counted / 1e9)
+    assert speed.gflops == pytest.approx(speed.tokens * counted / 1e9)
 
 
 @pytest.mark.usefixtures("one_thread")

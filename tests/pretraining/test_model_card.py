@@ -31,7 +31,7 @@ def finished(folder, kind: str, source: str):
             "steps": 30,
             "seed": 17,
             "tokens": 1024,
-            "rate": 0.002,
+            "learning_rate": 0.002,
             "warm_up": 0.03,
             "decay": 0.15,
             "betas": [0.85, 0.995],

@@ -571,7 +571,7 @@ def test_the_log_has_a_row_now_and_then(finished, kind):
     for row in log:
         step = int(row["step"])
         assert int(row["tokens"]) == recipe.tokens * step
-        assert float(row["rate"]) == recipe.rate_at(step - 1)
+        assert float(row["learning_rate"]) == recipe.learning_rate_at(step - 1)
         assert bool(row["held_out_loss"]) == (step % 4 == 0)
 
 
@@ -661,7 +661,7 @@ def test_short_rows_are_the_same_text(kind, finished, monkeypatch):
     length = language_models.CONTEXT[kind]
     rows = torch.randint(5, len(tokenizer), (16, length), generator=dice)
     recipe = recipes.Recipe(kind, 4, vocabulary="", corpus="", early=0.5)
-    model, optimizers = recipes.newborn(recipe, tokenizer)
+    model, optimizers = recipes.initialise(recipe, tokenizer)
     seen, loss = [], language_models.loss
 
     def watch(kind, model, tokenizer, rows, seed, share):
@@ -672,26 +672,28 @@ def test_short_rows_are_the_same_text(kind, finished, monkeypatch):
     for number in (0, 3):
         recipes.step(recipe, model, optimizers, tokenizer, rows, number)
     early, late = (some for some, _ in seen)
-    assert early.shape[1] == (recipe.short if kind == "mlm" else length)
+    assert early.shape[1] == (recipe.short_length if kind == "mlm" else length)
     assert late.shape[1] == length
     known = {tuple(row) for row in rows.tolist()}
     assert {tuple(row) for row in early.view(-1, length).tolist()} <= known
-    assert {share for _, share in seen} == {recipe.asked}
+    assert {share for _, share in seen} == {recipe.mlm_probability}
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1))
 def test_the_rate_warms_up_and_then_falls_to_nearly_nothing(steps, share):
     recipe = recipes.Recipe("clm", steps, vocabulary="", corpus="")
     step = min(int(share * steps), steps - 1)
-    rate = recipe.rate_at(step)
-    warm = recipe.warm_up * steps
-    assert 0 < rate <= recipe.rate
+    learning_rate = recipe.learning_rate_at(step)
+    warm = recipe.warmup_fraction * steps
+    assert 0 < learning_rate <= recipe.learning_rate
     if step + 1 < warm * 0.9:
-        assert rate == pytest.approx(recipe.rate * (step + 1) / warm)
+        assert learning_rate == pytest.approx(recipe.learning_rate * (step + 1) / warm)
     if step > warm:
-        assert rate == pytest.approx(recipe.rate * (1 - step / steps))
-    assert recipe.rate_at(steps - 1) <= recipe.rate / steps * (1 + 1e-9)
+        assert learning_rate == pytest.approx(recipe.learning_rate * (1 - step / steps))
+    assert recipe.learning_rate_at(steps - 1) <= recipe.learning_rate / steps * (
+        1 + 1e-9
+    )
     if steps > 1000:
-        assert recipe.rate_at(0) < 0.04 * recipe.rate
-        best = max(recipe.rate_at(int(warm) + i) for i in (-1, 0, 1))
-        assert best > 0.96 * recipe.rate
+        assert recipe.learning_rate_at(0) < 0.04 * recipe.learning_rate
+        best = max(recipe.learning_rate_at(int(warm) + i) for i in (-1, 0, 1))
+        assert best > 0.96 * recipe.learning_rate

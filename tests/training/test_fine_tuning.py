@@ -41,7 +41,7 @@ def fitted(tokenizer, data, seed=0, **options):
     )
     torch.manual_seed(0)
     model = BertForSequenceClassification(config)
-    settings = {"epochs": 12, "rate": 3e-3, "batch": 4, "seed": seed} | options
+    settings = {"epochs": 12, "learning_rate": 3e-3, "batch": 4, "seed": seed} | options
     return fine_tuning.classifier(model, tokenizer, data, **settings)
 
 
@@ -75,22 +75,22 @@ def test_nothing_is_written_and_nothing_is_printed(
 
 @pytest.mark.usefixtures("one_thread")
 def test_the_rate_goes_up_and_then_down_to_nothing(tokenizer, data, monkeypatch):
-    rates = []
+    learning_rates = []
     step = torch.optim.AdamW.step
 
     def watched(self, *args, **options):
-        rates.append(self.param_groups[0]["lr"])
+        learning_rates.append(self.param_groups[0]["lr"])
         return step(self, *args, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", watched)
-    fitted(tokenizer, data, epochs=10, rate=1e-3)
-    top = rates.index(max(rates))
-    assert len(rates) == 60
-    assert max(rates) == pytest.approx(1e-3, rel=0.02)
+    fitted(tokenizer, data, epochs=10, learning_rate=1e-3)
+    top = learning_rates.index(max(learning_rates))
+    assert len(learning_rates) == 60
+    assert max(learning_rates) == pytest.approx(1e-3, rel=0.02)
     assert top == pytest.approx(6, abs=1)
-    assert rates[:top] == sorted(rates[:top])
-    assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert rates[-1] < 3e-5
+    assert learning_rates[:top] == sorted(learning_rates[:top])
+    assert learning_rates[top:] == sorted(learning_rates[top:], reverse=True)
+    assert learning_rates[-1] < 3e-5
 
 
 @pytest.mark.usefixtures("one_thread")

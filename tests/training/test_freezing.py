@@ -78,8 +78,8 @@ def test_every_weight_is_in_one_group_and_rates_fall_towards_the_input(model):
     grouped = [p for group in groups for p in group["params"]]
     assert len(grouped) == len({id(p) for p in grouped})
     assert {id(p) for p in grouped} == {id(p) for p in model.parameters()}
-    rates = [group["lr"] for group in groups]
-    assert rates == [0.1 * 0.5**depth for depth in range(LAYERS + 2)]
+    learning_rates = [group["lr"] for group in groups]
+    assert learning_rates == [0.1 * 0.5**depth for depth in range(LAYERS + 2)]
     assert groups[0]["params"][-1] is model.classifier.bias
     assert groups[-1]["params"][0] is model.bert.embeddings.word_embeddings.weight
 
@@ -90,7 +90,9 @@ def test_layers_move_as_far_as_their_rates_let_them(model, tokenizer):
     data = Dataset.from_dict({"text": TEXTS, "label": [1, 0, 1, 0] * 4})
     groups = freezing.layerwise(model, 1e-2, decay=0)
     head = model.classifier.weight.detach().clone()
-    fine_tuning.classifier(model, tokenizer, data, epochs=3, rate=1e-2, groups=groups)
+    fine_tuning.classifier(
+        model, tokenizer, data, epochs=3, learning_rate=1e-2, groups=groups
+    )
     after = list(model.bert.encoder.layer[0].parameters())
     assert all(map(torch.equal, before, after))
     assert not torch.equal(head, model.classifier.weight)
@@ -109,7 +111,13 @@ def test_gradual_thaws_from_the_head_down(model, tokenizer):
     table = model.bert.embeddings.word_embeddings.weight.detach().clone()
     first = model.bert.encoder.layer[0].output.dense.weight.detach().clone()
     fine_tuning.classifier(
-        model, tokenizer, data, epochs=5, rate=1e-2, batch=4, callbacks=[Watch()]
+        model,
+        tokenizer,
+        data,
+        epochs=5,
+        learning_rate=1e-2,
+        batch=4,
+        callbacks=[Watch()],
     )
     assert seen[0] == HEAD
     assert all(a <= b for a, b in zip(seen, seen[1:], strict=False))

@@ -15,28 +15,30 @@ from helpers.training import freezing, strategies
 VERBOSITY = "TRANSFORMERS_VERBOSITY"  # which the tests turn down
 
 
-@pytest.mark.parametrize("way", strategies.WAYS)
+@pytest.mark.parametrize("way", strategies.STRATEGIES)
 def test_every_way_trains_what_its_name_says(way, fits):
-    strategies.fine_tune(way, strategies.draw(20, 0), 0, 0.1)
+    strategies.fine_tune(way, strategies.subset(20, 0), 0, 0.1)
     (fit,) = fits
     part = way if way in freezing.PARTS else "all"
     assert fit["learning"] == freezing.train_only(fit["model"], part).trainable
     assert [type(c) for c in fit["callbacks"]] == (
         [freezing.Gradual] if way == "gradual" else []
     )
-    rates = {group["lr"] for group in fit["groups"] or []}
-    assert len(rates) == (8 if way == "layer-wise rates" else 0)
+    learning_rates = {group["lr"] for group in fit["groups"] or []}
+    assert len(learning_rates) == (8 if way == "layer-wise rates" else 0)
 
 
 def test_dropout_replaces_the_models_own(fits):
-    strategies.over_fit(strategies.draw(20, 0), 0, epochs=1, rate=1e-4, dropout=0.3)
+    strategies.over_fit(
+        strategies.subset(20, 0), 0, epochs=1, learning_rate=1e-4, dropout=0.3
+    )
     layer = fits[0]["model"].bert.encoder.layer[0]
     assert layer.output.dropout.p == 0.3
 
 
 def test_early_stopping_watches_sentences_that_it_does_not_train_on(fits):
-    data = strategies.draw(200, 0)
-    strategies.over_fit(data, 0, epochs=10, rate=1e-4, patience=2)
+    data = strategies.subset(200, 0)
+    strategies.over_fit(data, 0, epochs=10, learning_rate=1e-4, patience=2)
     (fit,) = fits
     watched = set(fit["validation"]["text"])
     assert len(watched) == 40
@@ -52,8 +54,8 @@ def test_cross_validation_takes_the_epochs_that_are_right_most_often(fits, monke
         return 0.9 if fits[-1]["epochs"] == 5 else 0.8
 
     monkeypatch.setattr(strategies, "accuracy", accuracy)
-    data = strategies.draw(30, 0)
-    strategies.over_fit(data, 0, epochs=10, rate=1e-4, folds=3)
+    data = strategies.subset(30, 0)
+    strategies.over_fit(data, 0, epochs=10, learning_rate=1e-4, folds=3)
     assert fits[-1]["epochs"] == 5
     assert fits[-1]["texts"] == data["text"][:]
     for fit, unseen in zip(fits[:-1], held, strict=True):
@@ -73,13 +75,15 @@ def test_words_are_dropped_at_the_rate_and_never_all(monkeypatch):
 
 
 def test_newborn_heads_are_equal_for_equal_seeds():
-    one, same, other = (strategies.newborn(s).classifier.weight for s in (0, 0, 1))
+    one, same, other = (
+        strategies.new_classifier(s).classifier.weight for s in (0, 0, 1)
+    )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
 
 
 def test_a_newborn_head_is_not_reported_each_time():
-    command = "from helpers.training import strategies; strategies.newborn(0)"
+    command = "from helpers.training import strategies; strategies.new_classifier(0)"
     loud = {name: v for name, v in os.environ.items() if name != VERBOSITY}
     done = subprocess.run(
         [sys.executable, "-c", command],
