@@ -1,6 +1,7 @@
 """A file is written whole or not at all, and imports of folders cost nothing."""
 
 import errno
+import os
 
 import pytest
 
@@ -34,3 +35,25 @@ def test_files_that_differ_in_their_ending_do_not_share_their_draft(tmp_path):
     (tmp_path / "a.json.partial").write_text("of another", encoding="utf-8")
     paths.write(tmp_path / "a.csv", "1")
     assert (tmp_path / "a.json.partial").read_text("utf-8") == "of another"
+
+
+def test_a_disk_that_is_really_full_leaves_what_stood_there(small_disk):
+    file = small_disk(200_000) / "state.safetensors"
+    paths.write(file, b"old" * 20_000)
+    with pytest.raises(OSError) as error:
+        paths.write(file, b"new" * 60_000)
+    assert error.value.errno == errno.ENOSPC
+    assert file.read_bytes() == b"old" * 20_000
+    assert list(file.parent.iterdir()) == [file]
+    paths.write(file, b"new")
+    assert file.read_bytes() == b"new"
+
+
+def test_nothing_is_replaced_before_it_is_on_disk(tmp_path, monkeypatch):
+    order, (synced, replaced) = [], (os.fsync, os.replace)
+    monkeypatch.setattr(os, "fsync", lambda f: order.append("sync") or synced(f))
+    monkeypatch.setattr(
+        os, "replace", lambda *files: order.append("replace") or replaced(*files)
+    )
+    paths.write(tmp_path / "file", b"new")
+    assert order == ["sync", "replace"]

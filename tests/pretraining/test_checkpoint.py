@@ -1,8 +1,5 @@
 """The state of a training: what is saved comes back, and nothing is ever half there."""
 
-import errno
-import os
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -90,40 +87,3 @@ def test_another_architecture_is_refused(path):
     deeper = torch.nn.Sequential(*initialise()[0], torch.nn.Linear(1, 1))
     with pytest.raises(checkpoint.StateError, match="another architecture .2.weight"):
         checkpoint.restore(path, deeper, [torch.optim.AdamW(deeper.parameters())])
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_failed_write_leaves_what_stood_there(path, monkeypatch, call):
-    before = path.read_bytes()
-
-    def fail(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, call, fail)
-    with pytest.raises(OSError, match="No space"):
-        checkpoint.replace(path, b"new")
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
-def test_a_disk_that_is_really_full_leaves_what_stood_there(small_disk):
-    path = small_disk(200_000) / "state.safetensors"
-    checkpoint.replace(path, b"old" * 20_000)
-    with pytest.raises(OSError) as error:
-        checkpoint.replace(path, b"new" * 60_000)
-    assert error.value.errno == errno.ENOSPC
-    assert path.read_bytes() == b"old" * 20_000
-    checkpoint.replace(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
-def test_nothing_is_replaced_before_it_is_on_disk(path, monkeypatch):
-    order = []
-    synced, replaced = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda f: order.append("sync") or synced(f))
-    monkeypatch.setattr(
-        os, "replace", lambda *a: order.append("replace") or replaced(*a)
-    )
-    checkpoint.replace(path, b"new")
-    assert order == ["sync", "replace"]

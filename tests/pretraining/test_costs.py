@@ -48,7 +48,7 @@ def test_operations_are_those_of_the_formula(kind, recipe, tokenizer_of):
 def test_asking_for_less_costs_less(tokenizer_of):
     recipe = recipes.Recipe("mlm", 100, vocabulary="", corpus="")
     model = language_models.build("mlm", tokenizer_of["mlm"], SHAPE)
-    few = costs.operations_per_token(replace(recipe, asked=0.1), model)
+    few = costs.operations_per_token(replace(recipe, mlm_probability=0.1), model)
     assert few == pytest.approx(by_hand("mlm", len(tokenizer_of["mlm"]), 0.1))
 
 

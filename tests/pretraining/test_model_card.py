@@ -11,7 +11,7 @@ FIGURES = {
     "mlm": ["masked_accuracy", "unigram_accuracy", "masked_perplexity"],
     "clm": ["perplexity", "trigram_perplexity", "unigram_perplexity"],
 }
-LOG = """step,tokens,seconds,rate,loss,held_out_loss
+LOG = """step,tokens,seconds,learning_rate,loss,held_out_loss
 10,10240,90.0,0.001,8.25,
 20,20480,3600.0,0.0005,7.125,7.375
 30,30720,7200.0,0.0,6.5,6.75
@@ -32,14 +32,14 @@ def finished(folder, kind: str, source: str):
             "seed": 17,
             "tokens": 1024,
             "learning_rate": 0.002,
-            "warm_up": 0.03,
-            "decay": 0.15,
+            "warmup_fraction": 0.03,
+            "weight_decay": 0.15,
             "betas": [0.85, 0.995],
-            "clip": 1.25,
+            "max_grad_norm": 1.25,
             "precision": "bfloat16",
-            "asked": 0.35,
-            "short": 48,
-            "early": 0.45,
+            "mlm_probability": 0.35,
+            "short_length": 48,
+            "short_fraction": 0.45,
         },
         "documents": {"train": 18_001, "validation": 3_002, "test": 3_003},
         "tokens": {"train": 20_480, "validation": 4_000, "test": 5_000},
@@ -97,10 +97,10 @@ def test_the_head_can_be_read_by_the_hub(card):
 def test_the_command_makes_the_same_kind_again(card, kind):
     assert f"`python -m helpers pretrain {kind}`" in card
     task = {
-        "mlm": "guess masked word pieces (35% of them, 15 % when scored; of these 80 % "
-        "become `[MASK]`, 10 % a random piece, 10 % stay), at first, for 45% of the "
-        "steps, in parts of 48.",
-        "clm": "guess the next word piece.",
+        "mlm": "predict masked tokens (35% are selected, 15 % when scored; of these 80 % "
+        "become `[MASK]`, 10 % a random token, 10 % stay), at first, for 45% of the "
+        "steps, in sequences of 48.",
+        "clm": "predict the next token.",
     }
     assert f"learned to {task[kind]}" in " ".join(card.split())
     assert model_card.TITLES[kind] in card
