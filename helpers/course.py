@@ -4,7 +4,9 @@ import json
 import os
 import platform
 import random
+import re
 import time
+import tomllib
 import warnings
 from contextlib import contextmanager
 from datetime import date
@@ -77,9 +79,21 @@ class Chapter:
 def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapter:
     """Set seed, threads and profile, and say what the chapter costs.
 
-    `number` is the chapter's two digits; `assets` names what it fetches. Raises
-    ValueError when COURSE_PROFILE is neither `laptop` nor `full`.
+    `number` is the notebook's id, as `04` or `04b`; `assets` names what it fetches.
+    Raises ValueError for another id, for an asset that is not in data/assets.toml, and
+    when COURSE_PROFILE is neither `laptop` nor `full`.
     """
+    if not re.fullmatch(paths.ID, number):
+        raise ValueError(
+            f"'{number}' is no id of a notebook: it has two digits and perhaps a "
+            "letter, as in 04 or 04b, and begins the name of the file."
+        )
+    known = tomllib.loads((paths.DATA / "assets.toml").read_text(encoding="utf-8"))
+    if unknown := [name for name in assets if name not in known]:
+        raise ValueError(
+            f"There is no asset {', '.join(unknown)} for chapter {number}; the assets "
+            f"are {', '.join(known)}."
+        )
     profile = os.environ.get("COURSE_PROFILE", "laptop")
     if profile not in paths.PROFILES:
         raise ValueError(

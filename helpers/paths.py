@@ -4,6 +4,7 @@ Standard library only: it is needed before anything is installed.
 """
 
 import os
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +18,35 @@ CACHED_RESULTS = CACHE / "results"
 CACHED_EXPERIMENTS = CACHE / "experiments"
 CACHED_PRETRAINING = CACHE / "pretrain"
 PROFILES = ("laptop", "full")
+ID = r"[0-9]{2}[a-z]?"  # of a notebook: its chapter and perhaps its sitting
+
+
+def chapters() -> dict[str, Path]:
+    """Return the chapters' notebooks by id, in order: `04` and `04b` are two sittings.
+
+    Copies, and notebooks with names of another form, are no chapters. Raises ValueError
+    when two notebooks have the same id.
+    """
+    found = {}
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        if re.fullmatch(rf"{ID}_\w+\.ipynb", path.name):
+            other = found.setdefault(id_of(path), path)
+            if other != path:
+                raise ValueError(
+                    f"{other.name} and {path.name} are both chapter {id_of(path)}: "
+                    "rename one of them, or move it elsewhere"
+                )
+    return found
+
+
+def id_of(notebook: Path) -> str:
+    """Return the id of a chapter or of its solutions: `04b` of `04b_lora.ipynb`."""
+    return notebook.name.partition("_")[0]
+
+
+def padded(text: str) -> str:
+    """Return the id that somebody typed with two digits: `04b` for `4b`."""
+    return text.zfill(3 if text[-1:].isalpha() else 2)
 
 
 def write(path: Path, content: bytes | str) -> None:

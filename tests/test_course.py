@@ -40,6 +40,27 @@ def test_the_laptop_profile_is_the_default_and_runs_on_the_processor(capsys):
     assert capsys.readouterr().out == "Chapter 07, laptop profile, cpu, seed 0.\n"
 
 
+@pytest.mark.parametrize("number", ["", "4", "4b", "04B", "04bb", "004", "04_", "４４"])
+def test_an_id_of_another_form_is_refused(number):
+    with pytest.raises(ValueError, match=f"'{number}' is no id of a notebook"):
+        course.start(number)
+
+
+def test_an_unknown_asset_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="no asset minilmm for chapter 07.*minilm, "):
+        course.start("07", assets=("minilm", "minilmm"))
+
+
+def test_a_further_sitting_has_files_of_its_own(tmp_path):
+    sittings = [course.start("04"), course.start("04b")]
+    for value, sitting in enumerate(sittings):
+        sitting.record("a", value)
+        sitting.beside("curve.png").touch()
+    names = {path.name for path in (tmp_path / "results").iterdir()}
+    assert names == {"04.json", "04b.json", "04_curve.png", "04b_curve.png"}
+    assert read(tmp_path / "results" / "04b.json")["results"]["a"]["value"] == 1
+
+
 @pytest.mark.parametrize("profile", ["", "Laptop", "gpu", "full "])
 def test_an_unknown_profile_is_refused_with_the_known_ones(monkeypatch, profile):
     monkeypatch.setenv("COURSE_PROFILE", profile)

@@ -20,15 +20,17 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 
+from helpers import paths
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
-CHAPTERS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+CHAPTERS = list(paths.chapters().values())
 OTHERS = sorted(
     path
     for path in FOLDER.rglob("*.ipynb")
     if path not in CHAPTERS and ".ipynb_checkpoints" not in path.parts
 )
-assert CHAPTERS, "There is no notebook called notebooks/NN_*.ipynb."
+assert CHAPTERS, "There is no notebook called notebooks/NN_name.ipynb."
 
 LINE_WIDTH = 88
 CELL_LINES = 20  # 95th percentile
@@ -290,7 +292,7 @@ def opens_in_colab(notebook: Notebook):
 
 
 def starts_as_its_chapter(notebook: Notebook):
-    number = notebook.path.name[:2]
+    number = paths.id_of(notebook.path)
     starts = re.findall(r"course\.start\(\s*[\"'](\w+)", "\n".join(notebook.sources))
     if starts != [number]:
         yield f'calls course.start for {starts}, not once for "{number}"'
@@ -363,8 +365,6 @@ def test_chapter(path, rule):
 def test_notebooks_have_the_names_of_chapters_or_are_solutions():
     strangers = [path for path in OTHERS if path.parent != FOLDER / "solutions"]
     assert strangers == []
-    numbers = [path.name[:2] for path in CHAPTERS]
-    assert numbers == sorted(set(numbers))
 
 
 # What follows proves that each rule can fail, and does not fail without cause.

@@ -1,8 +1,9 @@
-"""A report on what the course finds here, and what to do about each problem.
+"""`doctor`: a report on what the course finds here, and what to do about each problem.
 
 Standard library only, and it changes nothing.
 """
 
+import argparse
 import os
 import platform
 import shutil
@@ -13,7 +14,7 @@ from importlib.metadata import Distribution
 
 from helpers import paths
 from helpers.cli.environment import SetupError, Target, choose, pins, problems
-from helpers.cli.install import check_first
+from helpers.cli.install import check_first, ensure
 from helpers.data import assets
 
 SWITCHES = ("COURSE_OFFLINE", "COURSE_ASSETS", "COURSE_SOURCE", "HF_HUB_OFFLINE")
@@ -29,6 +30,17 @@ class Finding:
     title: str
     text: str
     level: str = "good"
+
+
+def add(command) -> None:
+    """Register the command."""
+    command("doctor", run, "say what is there, what is missing, what to do", "doctor")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Report on the environment of the course, as it is."""
+    ensure(args.argv, install=False)
+    return report()
 
 
 def report() -> int:

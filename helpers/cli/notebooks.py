@@ -37,7 +37,7 @@ class Outcome:
 
 
 def run(
-    paths: list[Path],
+    chosen: list[Path],
     save: bool,
     cached: Path = paths.CACHED_RESULTS,
     published: Path = paths.RESULTS,
@@ -48,9 +48,9 @@ def run(
     each chapter that ran to its end; its worked solutions are executed and saved, too.
     """
     if save:
-        with_solutions = ((p, p.parent / SOLUTIONS / p.name) for p in paths)
-        paths = [p for pair in with_solutions for p in pair if p.exists()]
-    outcomes = [_run_one(path, save, cached, published) for path in paths]
+        with_solutions = ((p, p.parent / SOLUTIONS / p.name) for p in chosen)
+        chosen = [p for pair in with_solutions for p in pair if p.exists()]
+    outcomes = [_run_one(path, save, cached, published) for path in chosen]
     print("\n" + table(outcomes) + "\n")
     return not any(outcome.failure for outcome in outcomes)
 
@@ -67,14 +67,14 @@ def _run_one(path: Path, save: bool, cached: Path, published: Path) -> Outcome:
         print(outcome.failure, file=sys.stderr, flush=True)
         return outcome
     print(f"{path.stem}: done after {outcome.minutes:.2f} minutes", flush=True)
-    results = cached / f"{path.stem[:2]}.json"
+    results = cached / f"{paths.id_of(path)}.json"
     if results.is_file() and path.parent.name != SOLUTIONS:
         outcome.results = _add_costs(results, outcome)
     if save:
         paths.write(path, (nbformat.writes(tidy(notebook)) + "\n").encode())
         if outcome.results:
             published.mkdir(parents=True, exist_ok=True)
-            for file in (results, *cached.glob(f"{path.stem[:2]}_*.png")):
+            for file in (results, *cached.glob(f"{paths.id_of(path)}_*.png")):
                 paths.write(published / file.name, file.read_bytes())
     return outcome
 

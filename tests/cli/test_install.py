@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.cli import environment, install
+from helpers.cli import environment, failures, install
 from helpers.cli.progress import Step, progress
 from helpers.paths import ROOT
 
@@ -150,7 +150,7 @@ def test_two_set_ups_at_once_wait_for_each_other(ready):
 
 def test_the_second_run_does_nothing(ready):
     checkout, *_ = ready
-    log = checkout / ".venv" / install.LOG
+    log = checkout / ".venv" / failures.LOG
     before = log.stat().st_mtime_ns
     code, out, err = run(checkout)
     assert (code, err) == (7, "")
@@ -181,7 +181,7 @@ def test_a_half_installed_package_is_repaired(ready):
     checkout, *_ = ready
     (record,) = (checkout / ".venv").rglob("pytest-1.0.dist-info/RECORD")
     record.unlink()
-    (checkout / ".venv" / install.LOG).unlink()
+    (checkout / ".venv" / failures.LOG).unlink()
     code, out, err = run(checkout)
     assert code == 7
     assert "Set-up finished" in err
@@ -306,54 +306,6 @@ def test_the_start_of_the_command_is_remembered_once(monkeypatch):
     assert install.ensure([], install=False) == 1.5
     before = time.time()
     assert before <= install.ensure([], install=False) <= time.time()
-
-
-@pytest.mark.parametrize(
-    ("log", "sentence"),
-    [
-        (
-            "ERROR: Could not install packages due to an OSError: [Errno 28] No space "
-            "left on device",
-            "The disk became full",
-        ),
-        (
-            "error: externally-managed-environment\n\n× This environment is externally",
-            "belongs to the operating system",
-        ),
-        (
-            "ERROR: Could not install packages due to an OSError: [Errno 13] Keine "
-            "Berechtigung: '/usr/lib'",
-            "Set-up may not write",
-        ),
-        (
-            "WARNING: Retrying (Retry(total=0)) after connection broken by "
-            "'NewConnectionError('<…>: Failed to establish a new connection: "
-            "[Errno 111] Connection refused')': /simple/torch/\n"
-            "ERROR: Could not find a version that satisfies torch (from versions: )\n"
-            "ERROR: No matching distribution found for torch==2.13.0",
-            "The package index cannot be reached",
-        ),
-        (
-            "ERROR: Could not find a version that satisfies it (from versions: 2.9)\n"
-            "ERROR: No matching distribution found for torch==2.13.0; extra == 'x'",
-            "pip finds no torch==2.13.0 for Python",
-        ),
-        (
-            "error: metadata-generation-failed\n\n× Encountered error while generating",
-            "A package cannot be built here",
-        ),
-        (
-            "ERROR: one\nsomething\nERROR: THESE PACKAGES DO NOT MATCH THE HASHES.\nx",
-            "Set-up failed (THESE PACKAGES DO NOT MATCH THE HASHES): see the log",
-        ),
-        ("Killed", "Set-up failed: see the log"),
-    ],
-)
-def test_the_end_of_the_log_chooses_the_sentence(log, sentence):
-    explained = install.explain(environment.Target("python", Path("prefix")), log)
-    assert sentence in explained
-    assert explained.endswith("run the same command again.")
-    assert "\n" not in explained
 
 
 def test_pip_s_output_becomes_progress(tmp_path):

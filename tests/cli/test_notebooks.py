@@ -100,6 +100,16 @@ def test_save_writes_a_tidy_notebook_and_publishes_its_results(folder):
     assert not list(folder.rglob("*.partial"))
 
 
+def test_a_further_sitting_publishes_its_own_files(folder):
+    (folder / "cached").mkdir()
+    for name in ("04_curve.png", "04b_curve.png"):
+        (folder / "cached" / name).write_bytes(name.encode())
+    record = RECORD.replace("01", "04b")
+    assert run([write(folder, "04b_toy", record)], folder, save=True)
+    names = {path.name for path in (folder / "published").iterdir()}
+    assert names == {"04b.json", "04b_curve.png"}
+
+
 def test_save_executes_worked_solutions_without_touching_results(folder):
     path = write(folder, "01_toy", RECORD)
     (folder / "solutions").mkdir()
@@ -143,10 +153,11 @@ def test_ctrl_c_ends_the_kernel_and_saves_nothing(folder):
     path = write(folder, "01_long", cell, "time.sleep(600)")
     before = path.read_bytes()
     code = (
-        "import sys, pathlib; from helpers.cli import main as cli\n"
-        "cli.paths.NOTEBOOKS = pathlib.Path(sys.argv[1])\n"
-        "cli.ensure = lambda argv: 0.0\n"
-        "sys.exit(cli.main(['run', '1', '--save']))"
+        "import sys, pathlib\nfrom helpers import paths\n"
+        "from helpers.cli import main, run\n"
+        "paths.NOTEBOOKS = pathlib.Path(sys.argv[1])\n"
+        "run.ensure = lambda argv: 0.0\n"
+        "sys.exit(main.main(['run', '1', '--save']))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)],

@@ -21,6 +21,7 @@ from transformers import AutoTokenizer
 
 from helpers import hardware, paths
 from helpers.cli import main
+from helpers.cli import pretrain as pretrain_command
 from helpers.data import corpora
 from helpers.models import language_models, tokenizers
 from helpers.paths import ROOT
@@ -158,7 +159,7 @@ def interrupt_after(monkeypatch):
 def command(monkeypatch, capfd):
     """Return a function that runs `pretrain` and returns code, output and errors."""
     monkeypatch.setattr(os, "environ", os.environ.copy())
-    monkeypatch.setattr(main, "ensure", lambda argv: 0.0)
+    monkeypatch.setattr(pretrain_command, "ensure", lambda argv: 0.0)
 
     def run(*argv):
         code = main.main(["pretrain", *map(str, argv)])

@@ -1,0 +1,77 @@
+"""`run` and `test`: execute chapters and tests without a browser."""
+
+import argparse
+import os
+import sys
+import time
+from itertools import chain
+from pathlib import Path
+
+from helpers import paths
+from helpers.cli import settings
+from helpers.cli.install import ensure, hand_over
+
+
+def add(command) -> None:
+    """Register both commands."""
+    parser = command("run", run, "execute chapters without a browser", "run 01 02")
+    parser.add_argument(
+        "chapters", metavar="NN", nargs="*", type=sittings, help="default: all chapters"
+    )
+    parser.add_argument(
+        "--save",
+        action="store_true",
+        help="write outputs into notebooks/ and numbers into data/results/",
+    )
+    does = "run every test; further arguments go to pytest"
+    command("test", test, does, "test -k chapters")
+
+
+def sittings(text: str) -> list[Path]:
+    """Return the notebooks that `4`, `04`, `04b` or `04_lora` stands for.
+
+    A chapter's number stands for all its sittings, the empty text for all chapters.
+    """
+    try:
+        found = paths.chapters()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    wanted = paths.padded(text)
+    chosen = [
+        path
+        for key, path in found.items()
+        if not text or text in (path.stem, path.name) or wanted in (key, key[:2])
+    ]
+    if not chosen:
+        raise argparse.ArgumentTypeError(
+            f"there is no chapter '{text}'; the chapters are {', '.join(found)}"
+        )
+    return chosen
+
+
+def run(args: argparse.Namespace) -> int:
+    """Execute chapters, measure them, and keep what they give if told to."""
+    if args.save and os.environ.get("COURSE_PROFILE", "laptop") != "laptop":
+        print("Only laptop results are published: unset COURSE_PROFILE or --save.")
+        return 2
+    chosen = list(dict.fromkeys(chain(*args.chapters))) or sittings("")
+    started = ensure(args.argv)
+    set_up = time.time() - started
+    from helpers.cli import notebooks, readme_numbers  # needs what is installed now
+
+    settings.quiet()
+    good = notebooks.run(chosen, save=args.save)
+    if args.save:
+        readme_numbers.refresh()
+    print(
+        f"Set-up took {set_up:.0f} s; all together {time.time() - started:.0f} s since "
+        "the command was started."
+    )
+    return 0 if good else 1
+
+
+def test(args: argparse.Namespace) -> int:
+    """Let pytest take the place of this process."""
+    ensure(args.argv)
+    settings.quiet()
+    return hand_over([sys.executable, "-m", "pytest", *args.pytest])

@@ -1,0 +1,35 @@
+"""`sweep`: run the experiments that a chapter shows but cannot wait for."""
+
+import argparse
+import sys
+
+from helpers import paths
+from helpers.cli import settings
+from helpers.cli.install import ensure
+
+
+def add(command) -> None:
+    """Register the command."""
+    does = "run the experiments that a chapter shows but cannot wait for"
+    parser = command("sweep", run, does, "sweep 05")
+    parser.add_argument("chapter", metavar="NN", type=paths.padded)
+    parser.add_argument(
+        "--save", action="store_true", help="publish the record in data/results/"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run what is missing in the record, and publish the record if told to."""
+    ensure(args.argv)
+    settings.quiet(progress=True)
+    from helpers.experiments import runner  # needs what is installed now
+
+    try:
+        record = runner.run(args.chapter)
+    except runner.SweepError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if args.save:
+        record = runner.publish(args.chapter, record)
+    print(f"Every score is in {record}.")
+    return 0
