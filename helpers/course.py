@@ -1,6 +1,7 @@
 """Start a chapter: profile, seed, device, threads, timers, recorded results."""
 
 import json
+import logging
 import os
 import platform
 import random
@@ -13,10 +14,12 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import datasets
 import numpy as np
 import torch
+from transformers.utils import logging as transformers_logging
 
-from helpers import hardware, paths
+from helpers import hardware, paths, plots
 
 VERSIONS = ("torch", "transformers", "datasets", "peft", "scikit-learn")
 
@@ -100,8 +103,7 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
             f"COURSE_PROFILE is '{profile}', but the profiles are laptop and full: "
             "unset it, or set it to one of these and restart the kernel."
         )
-    # peft asks transformers about an attribute that has got a new name
-    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+    set_up_libraries()
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -116,6 +118,21 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
             f"{run['download_mb']} MB to download once."
         )
     return chapter
+
+
+def set_up_libraries() -> None:
+    """Set the figures' theme, and silence what is no news; twice does no harm."""
+    plots.set_theme()
+    datasets.disable_progress_bars()  # of encoding texts: it takes under a second
+    transformers_logging.disable_progress_bar()  # of loading weights: likewise
+    logging.getLogger("transformers.modeling_utils").addFilter(_is_news)
+    # peft asks transformers about an attribute that has got a new name
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return whether a record is more than the report that a head is new."""
+    return "LOAD REPORT" not in str(record.msg)
 
 
 def published(number: str) -> dict:

@@ -46,6 +46,11 @@ def device(profile: str) -> str:
     return "cpu"
 
 
+def is_card(device) -> bool:
+    """Return whether a device, by name or as torch has it, is not the processor."""
+    return str(device) != "cpu"
+
+
 @cache
 def bf16_is_faster(device: str = "cpu") -> bool:
     """Return whether a device multiplies bfloat16 much faster than float32; measured.

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import struct
 from itertools import cycle
 from pathlib import Path
 
@@ -13,9 +14,19 @@ from matplotlib.figure import Figure
 WIDTH = 7  # inches; a figure of this width stays readable when projected
 MARKERS = "os^DvP"  # with colours, so that colour never carries a meaning alone
 
-sns.set_theme(style="whitegrid", palette="colorblind", font_scale=1.15)
-plt.rcParams.update({"figure.figsize": (WIDTH, 4), "figure.dpi": 100})
-plt.rcParams.update({"savefig.bbox": "tight", "axes.spines.top": False})
+SHARPNESS = 2  # pixels of the picture for one of the page
+
+
+def set_theme() -> None:
+    """Set the style of all figures to come; `course.start` does it."""
+    settings = {
+        "figure.figsize": (WIDTH, 4),
+        "figure.dpi": 100,
+        "savefig.dpi": 100 * SHARPNESS,
+        "savefig.bbox": "tight",
+        "axes.spines.top": False,
+    }
+    sns.set_theme(style="whitegrid", palette="colorblind", font_scale=1.15, rc=settings)
 
 
 def show(figure: Figure, alt: str, file: Path | None = None) -> None:
@@ -30,11 +41,13 @@ def show(figure: Figure, alt: str, file: Path | None = None) -> None:
         file.write_bytes(buffer.getvalue())
     png = base64.b64encode(buffer.getvalue()).decode()
     data = {"image/png": png, "text/plain": alt}
-    display(data, raw=True, metadata={"image/png": {"alt": alt}})
+    width, height = struct.unpack(">2I", buffer.getvalue()[16:24])  # of a PNG's header
+    about = {"alt": alt, "width": width // SHARPNESS, "height": height // SHARPNESS}
+    display(data, raw=True, metadata={"image/png": about})
 
 
 def intervals(ax, scores: dict, xlabel: str) -> None:
-    """Draw one row per name: a dot, its interval, and its value beside it.
+    """Draw one row per name: a dot, its interval, and its value at the right.
 
     `scores` maps a name to a `metrics.Score`; the first name stands on top.
     """
@@ -45,14 +58,14 @@ def intervals(ax, scores: dict, xlabel: str) -> None:
         ax.errorbar(score.value, row, xerr=reach, fmt=marker, markersize=9, capsize=5)
         ax.annotate(
             f"{score.value:.3f}",
-            (score.high, row),
-            (10, 0),
+            (1, row),
+            (8, 0),
             va="center",
+            xycoords=("axes fraction", "data"),
             textcoords="offset points",
         )
     ax.set_yticks(range(len(scores)), list(scores))
     ax.set_ylim(len(scores) - 0.5, -0.5)
-    ax.margins(x=0.15)
     ax.set_xlabel(xlabel)
 
 

@@ -1,6 +1,7 @@
 """Figures carry a description, their intervals and all of their data."""
 
 import base64
+import io
 
 import matplotlib
 import numpy as np
@@ -24,6 +25,13 @@ def shown(monkeypatch):
     return calls
 
 
+@pytest.fixture(autouse=True)
+def theme():
+    with plt.rc_context():
+        plots.set_theme()
+        yield
+
+
 @pytest.fixture
 def ax():
     figure, ax = plt.subplots()
@@ -36,12 +44,14 @@ def test_show_puts_the_alt_text_where_readers_and_the_lint_find_it(shown):
     plots.show(figure, "Two bars; the upper one is longer.")
     [((data,), options)] = shown
     assert options["raw"] is True
-    assert options["metadata"] == {
-        "image/png": {"alt": "Two bars; the upper one is longer."}
-    }
+    told = options["metadata"]["image/png"]
+    assert told["alt"] == "Two bars; the upper one is longer."
     assert data["text/plain"] == "Two bars; the upper one is longer."
     png = base64.b64decode(data["image/png"], validate=True)
     assert png.startswith(b"\x89PNG")
+    pixels = matplotlib.image.imread(io.BytesIO(png)).shape[:2]
+    assert pixels == pytest.approx([2 * told["height"], 2 * told["width"]], abs=1)
+    assert 500 < told["width"] < 800
 
 
 def test_show_can_store_the_same_picture_in_a_file(shown, tmp_path):
@@ -75,6 +85,9 @@ def test_intervals_show_every_name_value_and_interval_in_order(ax):
     assert [dot.get_xdata()[0] for dot in dots] == [0.7, 0.6]
     assert len({dot.get_marker() for dot in dots}) == 2  # not by colour alone
     assert [text.get_text() for text in ax.texts] == ["0.700", "0.600"]
+    figure = ax.figure
+    figure.canvas.draw()
+    assert all(t.get_window_extent().x0 > ax.bbox.x1 for t in ax.texts), "on the frame"
     ends = [line.get_segments()[0][:, 0].tolist() for line in ax.collections]
     assert ends == [pytest.approx([0.65, 0.75]), pytest.approx([0.55, 0.64])]
 

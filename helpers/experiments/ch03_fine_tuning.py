@@ -25,7 +25,7 @@ LEARNING_RATES = {
     "all but embeddings": (5e-5, 1e-4, 2e-4),
     "all": (5e-5, 1e-4, 2e-4),
     "gradual": (1e-4, 2e-4, 4e-4),
-    "layer-wise rates": (1e-4, 2e-4, 4e-4),
+    "layer-wise learning rates": (1e-4, 2e-4, 4e-4),
     "everything": (5e-5, 1e-4),
     "transfer": (2e-5, 5e-5, 1e-4),
 }
@@ -119,7 +119,10 @@ def _timed(recipe, seed, scores) -> dict[str, float]:
     data, begin = strategies.subset(LABELS, seed), time.perf_counter()
     trainer = recipe(data, seed)
     seconds = time.perf_counter() - begin
-    return {"accuracy": strategies.score(trainer.model), "seconds": seconds}
+    return {
+        "accuracy": strategies.accuracy(trainer.model, strategies.sentences()["test"]),
+        "seconds": seconds,
+    }
 
 
 def _linear(name, seed, scores) -> float:
@@ -128,13 +131,15 @@ def _linear(name, seed, scores) -> float:
 
 
 def _untrained(seed, scores) -> float:
-    return strategies.score(strategies.new_classifier(seed))
+    return strategies.accuracy(
+        strategies.new_classifier(seed), strategies.sentences()["test"]
+    )
 
 
 def _choose(way, learning_rate, scores) -> float:
-    return strategies.score(
+    return strategies.accuracy(
         strategies.fine_tune(way, strategies.subset(LABELS, 0), 0, learning_rate).model,
-        "validation",
+        strategies.sentences()["validation"],
     )
 
 
@@ -142,7 +147,7 @@ def _chosen(way, seed, scores) -> float:
     trained = strategies.fine_tune(
         way, strategies.subset(LABELS, seed), seed, float(best(scores, way))
     )
-    return strategies.score(trained.model)
+    return strategies.accuracy(trained.model, strategies.sentences()["test"])
 
 
 def _remedied(name, number, scores) -> dict[str, float]:
@@ -296,5 +301,9 @@ def _counted(strength: int) -> dict[str, torch.Tensor]:
     )
     weights = [1] * len(parts) + [len(parts) / len(known)] * len(known)
     asked = [strategies.sentences()[part] for part in ASKED]
-    said = baselines.counted(both, weights, strength, *asked)
+    model = baselines.tfidf(strength)
+    model.fit(
+        both["text"][:], both["label"][:], logisticregression__sample_weight=weights
+    )
+    said = [model.predict_proba(data["text"][:]) for data in asked]
     return dict(zip(ASKED, map(torch.tensor, said), strict=True))

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from transformers import (
     AutoTokenizer,
     BertForMaskedLM,
@@ -22,7 +20,13 @@ from transformers import (
 
 from helpers import hardware, paths
 from helpers.data import corpora
-from helpers.models import encoders, language_models, prompt_classifier, tokenizers
+from helpers.models import (
+    baselines,
+    encoders,
+    language_models,
+    prompt_classifier,
+    tokenizers,
+)
 from helpers.pretraining import recipes
 from helpers.training import fine_tuning
 
@@ -112,7 +116,7 @@ def fine_tuned(
         _sentences()["validation" if learning_rate else "test"],
     )
     if way == "hole":
-        data, unseen = prompt_classifier.ask(data), prompt_classifier.ask(unseen)
+        data, unseen = map(prompt_classifier.add_prompt, (data, unseen))
     epochs = (SMALL_EPOCHS if kind in SMALL else MINILM_EPOCHS)[size]
     trainer = fine_tuning.classifier(
         _model(kind, way, folder, tokenizer, seed),
@@ -130,14 +134,14 @@ def _model(kind, way, folder, tokenizer, seed):
     """Return a classifier: the weights of a folder or, for scratch, random ones."""
     torch.manual_seed(seed)
     form = (
-        prompt_classifier.ClozeClassifier
+        prompt_classifier.PromptClassifier
         if way == "hole"
         else BertForSequenceClassification
     )
     model = form.from_pretrained(folder, dtype=torch.float32, hidden_dropout_prob=0.1)
     if kind == "scratch":
         model = form(model.config)  # the same architecture
-    return model.listen(tokenizer) if way == "hole" else model
+    return model.prepare(tokenizer) if way == "hole" else model
 
 
 def best_learning_rate(scores: dict, kind: str, way: str, size: int) -> float:
@@ -159,10 +163,8 @@ def _chosen(kind, way, size, seed, scores) -> float:
 
 
 def _tfidf(size, seed, scores) -> float:
-    counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     data, unseen = subset(size, seed), _sentences()["test"]
-    model = make_pipeline(counts, LogisticRegression(C=10, max_iter=1000))
-    model.fit(data["text"][:], data["label"][:])
+    model = baselines.tfidf(C=10).fit(data["text"][:], data["label"][:])
     return model.score(unseen["text"][:], unseen["label"][:])
 
 
@@ -188,9 +190,9 @@ def _probe(folder: str, size: int, seed: int, part: str) -> float:
 def _folder(kind: str, scores: dict) -> str:
     """Return where the weights of a kind are."""
     if kind in SMALL:
-        return encoders.source("course-bert")
+        return encoders.locate("course-bert")
     if kind == "plain":
-        return encoders.source("minilm")
+        return encoders.locate("minilm")
     return str(adapted(_best(scores, "choose_adapting_")))
 
 
@@ -203,7 +205,7 @@ def adapted(learning_rate: float) -> Path:
     folder = paths.CACHED_EXPERIMENTS / f"adapted_{learning_rate:g}"
     if folder.is_dir():
         return folder
-    source = encoders.source("minilm")
+    source = encoders.locate("minilm")
     tokenizer = AutoTokenizer.from_pretrained(source)
     torch.manual_seed(0)
     model = BertForMaskedLM.from_pretrained(
@@ -240,7 +242,7 @@ def _beginning(length: int, asked: float, scores) -> float:
 
     Every recipe is scored on the same rows, cut to 32 pieces, that nobody read.
     """
-    folder = encoders.source("course-bert")
+    folder = encoders.locate("course-bert")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     recipe = replace(
         recipes.Recipe("mlm", SCHEDULED, vocabulary="", corpus=""),

@@ -26,7 +26,7 @@ def train(shown: str) -> Path:
         data, tokenizer = reviews(), strategies.tokenizer()
         if SHOWN[shown]:
             tokenizer = AutoTokenizer.from_pretrained(
-                encoders.source("minilm"), truncation_side="left"
+                encoders.locate("minilm"), truncation_side="left"
             )
         else:
             data = parts(data)

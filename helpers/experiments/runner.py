@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from helpers import hardware, paths
+from helpers import course, hardware, paths
 
 # chapter -> the module with its experiments
 CHAPTERS = {"03": "ch03_fine_tuning", "05": "ch05_mlm_pretraining"}
@@ -29,6 +29,7 @@ def run(number: str, folder: Path = paths.CACHED_EXPERIMENTS) -> Path:
         raise SweepError(
             f"Chapter {number} has no sweep; those that have: {', '.join(CHAPTERS)}."
         )
+    course.set_up_libraries()
     hardware.keep_freed_memory()
     experiments = import_module(f"helpers.experiments.{CHAPTERS[number]}").experiments()
     file = folder / f"{number}_sweep.json"

@@ -1,59 +1,61 @@
-"""Classical rivals of a fine-tuned model, as strong as validation can choose."""
+"""Classical baselines of a fine-tuned model, as strong as validation can choose."""
+
+from functools import partial
 
 from datasets import Dataset, DatasetDict
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from helpers.models import encoders
 
 
-def _by_words(train, *others):
-    counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    counts.fit(train["text"])
-    return [counts.transform(part["text"]) for part in (train, *others)]
+def _tfidf() -> TfidfVectorizer:
+    """Weights of words and of pairs of words."""
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
 
 
-def _by_vectors(train, *others):
-    frozen = encoders.load_text("minilm")
-    parts = (train, *others)
-    means = [encoders.embed_texts(*frozen, part["text"][:]) for part in parts]
-    scaler = StandardScaler().fit(means[0])
-    return [scaler.transform(part) for part in means]
+def _frozen_mean() -> Pipeline:
+    """MiniLM's mean vectors, standardised."""
+    embed = partial(encoders.embed_texts, *encoders.load_text("minilm"))
+    return make_pipeline(FunctionTransformer(embed), StandardScaler())
 
 
-# name -> what makes numbers of texts, and the strengths C that validation chooses from
+# name -> the features, and the values of C that validation chooses from
 LINEAR = {
-    "word counts": (_by_words, (1, 10, 100)),
-    "frozen mean": (_by_vectors, (0.001, 0.01, 0.1)),
+    "TF-IDF": (_tfidf, (1, 10, 100)),
+    "frozen mean": (_frozen_mean, (0.001, 0.01, 0.1)),
 }
 
 
-def linear(name: str, train: Dataset, parts: DatasetDict) -> tuple[float, float]:
-    """Return accuracies of a linear cut through one of `LINEAR`'s vectors.
+def tfidf(C: float = 10) -> Pipeline:
+    """Return TF-IDF + logistic regression, to be fitted on lists of texts and labels.
 
-    It is fitted on `train`; of its strengths the one that is best on the validation
-    part is taken. Returned are the accuracies on the validation and on the test part.
+    `C` is the inverse strength of its regularisation.
     """
-    vectors, strengths = LINEAR[name]
-    watched, asked = parts["validation"], parts["test"]
-    known, *unseen = vectors(train, watched, asked)
-
-    def accuracies(strength):
-        model = LogisticRegression(C=strength, max_iter=1000)
-        model.fit(known, train["label"][:])
-        scores = map(model.score, unseen, (watched["label"][:], asked["label"][:]))
-        return tuple(map(float, scores))
-
-    return max(map(accuracies, strengths), key=lambda scores: scores[0])
+    return make_pipeline(_tfidf(), _classifier(C))
 
 
-def counted(train: Dataset, weights, strength: float, *asked: Dataset):
-    """Return what word counts say of some texts: probabilities, (texts, classes) each.
+def linear(name: str, train: Dataset, splits: DatasetDict) -> tuple[float, float]:
+    """Return validation and test accuracy of a linear classifier of `LINEAR`.
 
-    `weights` holds a number for each training text: how much it counts.
+    It is fitted on `train`, with the C that is best on the validation split.
     """
-    known, *unseen = _by_words(train, *asked)
-    model = LogisticRegression(C=strength, max_iter=1000)
-    model.fit(known, train["label"][:], weights)
-    return list(map(model.predict_proba, unseen))
+    make_features, candidates = LINEAR[name]
+    features = make_features()
+    known = features.fit_transform(train["text"][:])
+    held_out = [
+        (features.transform(splits[split]["text"][:]), splits[split]["label"][:])
+        for split in ("validation", "test")
+    ]
+
+    def accuracies(C):
+        model = _classifier(C).fit(known, train["label"][:])
+        return tuple(float(model.score(*data)) for data in held_out)
+
+    return max(map(accuracies, candidates), key=lambda found: found[0])
+
+
+def _classifier(C: float) -> LogisticRegression:
+    return LogisticRegression(C=C, max_iter=1000)

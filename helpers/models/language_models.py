@@ -1,4 +1,8 @@
-"""Language models in two kinds: build, load, loss and scores on held-out text."""
+"""Language models of two pre-training objectives: build, load, losses on text.
+
+Masks are chosen on the processor, so that one seed makes the same ones on every
+device. Then the tensors go where the model is.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +19,13 @@ from transformers import (
     GPT2LMHeadModel,
 )
 
-from helpers.models.encoders import source
+from helpers.models import encoders
 
 CONTEXT = {"mlm": 128, "clm": 256}  # tokens that the course's own models read at once
-KINDS = {"mlm": BertForMaskedLM, "clm": GPT2LMHeadModel}
-ROWS_AT_ONCE = 16  # when nothing is trained
-SHARE = 0.15  # of the pieces asked for by BERT's rule
-FROZEN = 1  # the seed of the masks on which every masked model is scored
+ARCHITECTURES = {"mlm": BertForMaskedLM, "clm": GPT2LMHeadModel}
+BATCH_SIZE = 16  # sequences at once when nothing is trained
+MLM_PROBABILITY = 0.15  # BERT's masking probability
+MASK_SEED = 1  # of the masks on which every masked model is evaluated
 
 
 class CheckpointError(RuntimeError):
@@ -31,29 +35,29 @@ class CheckpointError(RuntimeError):
 class Shape(NamedTuple):
     """How large a model is; the default is the course's own size."""
 
-    layers: int = 4
-    width: int = 256
-    heads: int = 4
-    context: int = 0  # 0 means CONTEXT of the kind
+    num_layers: int = 4
+    hidden_size: int = 256
+    num_heads: int = 4
+    context: int = 0  # 0 means CONTEXT of the objective
 
 
 OWN = Shape()
 
 
-def build(kind: str, tokenizer, shape: Shape = OWN):
-    """Return a newborn model: a BERT for `mlm`, a GPT-2 for `clm`.
+def build(objective: str, tokenizer, shape: Shape = OWN):
+    """Return a randomly initialised model: a BERT for `mlm`, a GPT-2 for `clm`.
 
     No dropout: no text is seen often enough to be learned by heart. GELU is the exact
     one in both, and attention is written out: at this size both are the fastest here.
     """
-    context = shape.context or CONTEXT[kind]
-    if kind == "mlm":
+    context = shape.context or CONTEXT[objective]
+    if objective == "mlm":
         config = BertConfig(
             vocab_size=len(tokenizer),
-            hidden_size=shape.width,
-            num_hidden_layers=shape.layers,
-            num_attention_heads=shape.heads,
-            intermediate_size=4 * shape.width,
+            hidden_size=shape.hidden_size,
+            num_hidden_layers=shape.num_layers,
+            num_attention_heads=shape.num_heads,
+            intermediate_size=4 * shape.hidden_size,
             max_position_embeddings=context,
             hidden_dropout_prob=0,
             attention_probs_dropout_prob=0,
@@ -63,9 +67,9 @@ def build(kind: str, tokenizer, shape: Shape = OWN):
     else:
         config = GPT2Config(
             vocab_size=len(tokenizer),
-            n_embd=shape.width,
-            n_layer=shape.layers,
-            n_head=shape.heads,
+            n_embd=shape.hidden_size,
+            n_layer=shape.num_layers,
+            n_head=shape.num_heads,
             n_positions=context,
             activation_function="gelu",
             resid_pdrop=0,
@@ -76,37 +80,38 @@ def build(kind: str, tokenizer, shape: Shape = OWN):
             pad_token_id=tokenizer.pad_token_id,
             attn_implementation="eager",
         )
-    return KINDS[kind](config)
+    return ARCHITECTURES[objective](config)
 
 
-def load(kind: str, name: str):
+def load(objective: str, name: str, device=None):
     """Return (model, tokenizer) of a checkpoint, in float32 and evaluation mode.
 
-    `name` is an asset, a folder, or a model on the Hub. Raises CheckpointError when the
-    files are damaged, hold another kind of model, or another vocabulary.
+    `name` is an asset, a folder, or a model on the Hub; `device` as in
+    `encoders.load_text`. Raises CheckpointError when the files are damaged or
+    incomplete, or hold a model of another objective or another vocabulary.
     """
-    folder = source(str(name))
+    folder = encoders.locate(str(name))
     try:
         config = AutoConfig.from_pretrained(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        wanted = KINDS[kind].config_class
+        wanted = ARCHITECTURES[objective].config_class
         if not isinstance(config, wanted):
             raise CheckpointError(
-                f"{name} holds a {config.model_type} model, but `{kind}` needs a "
+                f"{name} holds a {config.model_type} model, but `{objective}` needs a "
                 f"{wanted.model_type}: name another checkpoint."
             )
         if len(tokenizer) != config.vocab_size:
             raise CheckpointError(
-                f"{name} has {config.vocab_size} word pieces in its model and "
+                f"{name} has {config.vocab_size} tokens in its model and "
                 f"{len(tokenizer)} in its tokenizer: they are not of one checkpoint, "
                 "so take all of its files from the same place."
             )
-        model, report = KINDS[kind].from_pretrained(
+        model, report = ARCHITECTURES[objective].from_pretrained(
             folder, dtype=torch.float32, output_loading_info=True
         )
     except CheckpointError:
         raise
-    except Exception as error:  # of safetensors, json, transformers: no common kin
+    except Exception as error:  # of safetensors, json, transformers: no common base
         raise CheckpointError(
             f"{name} cannot be read ({first_line(error)}): it is missing, damaged or "
             "cut short, so fetch or make it again."
@@ -116,62 +121,72 @@ def load(kind: str, name: str):
             f"{name} lacks {len(report['missing_keys'])} of the model's weights: it is "
             "damaged or of another model, so fetch or make it again."
         )
-    return model.eval(), tokenizer
+    return model.eval().to(device), tokenizer
 
 
-def mask(rows: torch.Tensor, tokenizer, seed: int, share: float = SHARE):
-    """Return (input, labels), both [rows, tokens], of BERT's masking rule.
+def mask(
+    sequences: torch.Tensor,
+    tokenizer,
+    seed: int,
+    mlm_probability: float = MLM_PROBABILITY,
+):
+    """Return (input, labels), both [sequences, tokens], of BERT's masking rule.
 
-    Labels are -100 where nothing is to be guessed. One seed makes one set of masks.
+    Labels are -100 where nothing is to be predicted. One seed makes one set of masks;
+    they are on the processor.
     """
     collator = DataCollatorForLanguageModeling(
-        tokenizer, mlm_probability=share, seed=seed
+        tokenizer, mlm_probability=mlm_probability, seed=seed
     )
-    special = torch.zeros_like(rows)
+    sequences = sequences.detach().cpu()
+    special = torch.zeros_like(sequences)
     for number in tokenizer.all_special_ids:
-        special |= rows == number
+        special |= sequences == number
     collator.create_rng()
-    return collator.torch_mask_tokens(rows.clone(), special_tokens_mask=special)
+    return collator.torch_mask_tokens(sequences.clone(), special_tokens_mask=special)
 
 
 def masked_logits(model, ids: torch.Tensor, labels: torch.Tensor):
-    """Return (logits [masked, pieces], targets [masked]) of the masked positions alone.
+    """Return (logits [masked, vocabulary], labels [masked]) of masked positions alone.
 
-    The output layer is skipped where there is nothing to guess: a third of the work.
+    The output layer is skipped where nothing is predicted: a third of the work. Both
+    are on the model's device.
     """
-    hidden = model.bert(input_ids=ids).last_hidden_state  # [rows, tokens, width]
-    guessed = labels != -100
-    return model.cls(hidden[guessed]).float(), labels[guessed]
+    ids, labels = ids.to(model.device), labels.to(model.device)
+    hidden = model.bert(input_ids=ids).last_hidden_state  # [sequences, tokens, hidden]
+    selected = labels != -100
+    return model.cls(hidden[selected]).float(), labels[selected]
 
 
-def loss(kind, model, tokenizer, rows, seed: int, share=SHARE) -> torch.Tensor:
-    """Return the training loss of rows [rows, tokens], in nats per guessed token.
+def loss(
+    objective, model, tokenizer, sequences, seed: int, mlm_probability=MLM_PROBABILITY
+) -> torch.Tensor:
+    """Return the training loss of sequences [sequences, tokens], in nats per token.
 
-    For `mlm` a share of the tokens is asked for, chosen by the seed.
+    For `mlm` these are the tokens that the seed selects with `mlm_probability`. The
+    loss is on the model's device.
     """
-    if kind == "clm":
-        return model(input_ids=rows, labels=rows).loss
-    masked = mask(rows, tokenizer, seed, share)
+    if objective == "clm":
+        sequences = sequences.to(model.device)
+        return model(input_ids=sequences, labels=sequences).loss
+    masked = mask(sequences, tokenizer, seed, mlm_probability)
     return functional.cross_entropy(*masked_logits(model, *masked))
 
 
-@torch.no_grad()
-def masked_scores(model, tokenizer, rows: torch.Tensor):
-    """Return (losses, hits), both [masked], on rows whose masks never change."""
+def masked_scores(model, tokenizer, sequences: torch.Tensor):
+    """Return (losses, hits), both [masked] on the processor, by masks that stay."""
     losses, hits = [], []
-    ids, labels = mask(rows, tokenizer, FROZEN)
-    for some, wanted in zip(
-        ids.split(ROWS_AT_ONCE), labels.split(ROWS_AT_ONCE), strict=True
-    ):
-        logits, targets = masked_logits(model, some, wanted)
-        losses.append(functional.cross_entropy(logits, targets, reduction="none"))
-        hits.append(logits.argmax(-1) == targets)
-    return torch.cat(losses), torch.cat(hits)
+    both = mask(sequences, tokenizer, MASK_SEED)
+    with encoders.evaluating(model):
+        for batch in zip(*(tensor.split(BATCH_SIZE) for tensor in both), strict=True):
+            logits, labels = masked_logits(model, *batch)
+            losses.append(functional.cross_entropy(logits, labels, reduction="none"))
+            hits.append(logits.argmax(-1) == labels)
+    return torch.cat(losses).cpu(), torch.cat(hits).cpu()
 
 
-@torch.no_grad()
 def next_token_losses(model, tokens: torch.Tensor) -> torch.Tensor:
-    """Return -ln p of each token but the first: [n] -> [n - 1], in nats.
+    """Return -ln p, in nats, of each token but the first: [n] -> [n - 1], not on a card.
 
     The text is read through windows as long as the model's context that move on by half
     of it, so each token is scored once and, past the first window, with at least half
@@ -183,20 +198,21 @@ def next_token_losses(model, tokens: torch.Tensor) -> torch.Tensor:
     padded = functional.pad(tokens, (0, context))
     windows = torch.stack([padded[s : s + context] for s in starts])
     losses = []
-    for some in windows.split(ROWS_AT_ONCE):
-        logits = model(input_ids=some).logits[:, :-1]  # [windows, context - 1, pieces]
-        losses.append(
-            functional.cross_entropy(
-                logits.flatten(0, 1), some[:, 1:].flatten(), reduction="none"
-            ).view(len(some), -1)
-        )
+    with encoders.evaluating(model):
+        for batch in windows.split(BATCH_SIZE):
+            batch = batch.to(model.device)
+            logits = model(input_ids=batch).logits[:, :-1]
+            each = functional.cross_entropy(
+                logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="none"
+            )
+            losses.append(each.view(len(batch), -1).cpu())
     losses = torch.cat(losses)
     scored = torch.cat([losses[0], losses[1:, context - step - 1 :].flatten()])
     return scored[: len(tokens) - 1]
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, or its kind, at most 120 letters."""
+    """Return the first line of an error's message, or its type; at most 120 letters."""
     lines = str(error).strip().splitlines()
     return lines[0][:120] if lines else type(error).__name__
 

@@ -41,7 +41,7 @@ def _next_token_figures(model, tokenizer, texts, train) -> dict[str, Score]:
 def _masked_figures(model, tokenizer, data) -> dict[str, Score]:
     rows = data["test"][: TOKENS // data["test"].shape[1]]
     losses, hits = language_models.masked_scores(model, tokenizer, rows)
-    _, labels = language_models.mask(rows, tokenizer, language_models.FROZEN)
+    _, labels = language_models.mask(rows, tokenizer, language_models.MASK_SEED)
     row, place = (labels != -100).nonzero(as_tuple=True)
     counts = data["train"].flatten().bincount(minlength=len(tokenizer))
     counts[tokenizer.all_special_ids] = 0

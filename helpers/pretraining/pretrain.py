@@ -21,7 +21,7 @@ from safetensors.torch import save
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from helpers import hardware, paths
+from helpers import course, hardware, paths
 from helpers.data import corpora
 from helpers.data.download import DISK_FULL, sha256
 from helpers.metrics import Score
@@ -88,6 +88,7 @@ def run(
 
 
 def _run(kind, out, corpus, minutes, steps, resume) -> dict[str, Score]:
+    course.set_up_libraries()
     hardware.keep_freed_memory()
     texts = corpora.documents(corpus) if corpus else corpora.unlabelled()
     tokenizer = _tokenizer(kind, out, texts["train"]["text"], resume)

@@ -87,7 +87,12 @@ def step(recipe, model, optimizers, tokenizer, rows, number: int) -> float:
     half = recipe.precision == "bfloat16"
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         loss = language_models.loss(
-            recipe.kind, model, tokenizer, batch, seed, share=recipe.mlm_probability
+            recipe.kind,
+            model,
+            tokenizer,
+            batch,
+            seed,
+            mlm_probability=recipe.mlm_probability,
         )
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from datasets import Dataset, disable_progress_bars
+from datasets import Dataset
 from transformers import (
     DataCollatorWithPadding,
     EarlyStoppingCallback,
@@ -15,7 +15,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-disable_progress_bars()  # of encoding texts: it takes under a second
+from helpers import hardware
 
 
 def classifier(
@@ -32,6 +32,7 @@ def classifier(
     patience: int | None = None,
     folder: Path | None = None,
     groups: list[dict] | None = None,
+    bf16: bool | None = False,
     callbacks=(),
     **options,
 ) -> Trainer:
@@ -39,15 +40,17 @@ def classifier(
 
     `train` and `validation` have the columns text and label. Each batch is padded to
     its longest text, and texts of similar length stand together; AdamW, a warm-up over
-    a tenth of the steps, then a straight line down to nothing. `options` change any of
-    the library's TrainingArguments.
+    a tenth of the steps, then a straight line down to nothing. Training runs where the
+    model is. `bf16` multiplies matrices in bfloat16, None where that is faster.
+    `options` change any of the library's TrainingArguments.
 
     With `validation` its loss is logged after each epoch. With `patience`, too,
     training stops after so many epochs without a lower one, and the weights of the best
-    epoch come back. `groups` are AdamW's parameter groups, as `unfreezing.layerwise`
+    epoch come back. `groups` are AdamW's parameter groups, as `freezing.layerwise`
     makes them. With `folder` a checkpoint is written there after each epoch, and
     training goes on from the last one that it finds; else nothing is left on disk.
     """
+    device = model.device.type
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         settings = TrainingArguments(
             str(place),
@@ -56,7 +59,9 @@ def classifier(
             per_device_train_batch_size=batch,
             per_device_eval_batch_size=4 * batch,
             seed=seed,
-            use_cpu=model.device.type == "cpu",
+            use_cpu=not hardware.is_card(device),
+            dataloader_pin_memory=hardware.is_card(device),
+            bf16=hardware.bf16_is_faster(device) if bf16 is None else bf16,
             **_schedule(validation, patience, folder) | options,
         )
         trainer = Trainer(

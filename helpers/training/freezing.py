@@ -1,31 +1,33 @@
-"""Which weights of a classifier learn, when, and how fast."""
+"""Which weights of a classifier are trained, when, and with which learning rate."""
 
 import torch
 from transformers import TrainerCallback
 
 from helpers.models import encoders
 
-PARTS = ("nothing", "head", "last two layers", "all but embeddings", "all")
+TRAINABLE = ("nothing", "head", "last two layers", "all but embeddings", "all")
 
 
-def train_only(model, part: str) -> encoders.Count:
-    """Freeze all of a classifier but one of `PARTS`; return how many weights learn.
+def train_only(model, trainable: str) -> encoders.Count:
+    """Freeze all of a classifier but one of `TRAINABLE`; count its parameters.
 
-    The head is what the pre-trained model did not bring along; it is part of all but
-    `nothing`. Raises ValueError for another part.
+    The head is what the pre-trained model did not bring along; it is trained in all
+    cases but `nothing`. Raises ValueError for another name.
     """
-    if part not in PARTS:
-        raise ValueError(f"There is no part '{part}': name one of {', '.join(PARTS)}.")
+    if trainable not in TRAINABLE:
+        raise ValueError(
+            f"There is no '{trainable}' to train: name one of {', '.join(TRAINABLE)}."
+        )
     encoders.freeze(model)
-    for block in blocks(model)[_first(model, part) :]:
+    for block in blocks(model)[_lowest(model, trainable) :]:
         block.requires_grad_(True)
     return encoders.count(model)
 
 
 def blocks(model) -> list[torch.nn.Module]:
-    """Return a classifier's parts from the input up: embeddings, layers, head.
+    """Return a classifier's blocks from the input up: embeddings, layers, head.
 
-    The pooler of a BERT, which prepares [CLS] for the head, counts as a part of it.
+    The pooler of a BERT, which prepares [CLS] for the head, belongs to the head.
     """
     base = model.base_model
     head = [module for module in model.children() if module is not base]
@@ -34,38 +36,39 @@ def blocks(model) -> list[torch.nn.Module]:
     return [base.embeddings, *base.encoder.layer, torch.nn.ModuleList(head)]
 
 
-def _first(model, part: str) -> int | None:
-    """Return the number of the lowest block that learns."""
+def _lowest(model, trainable: str) -> int:
+    """Return the number of the lowest block that is trained."""
     height = len(blocks(model))
-    return dict(zip(PARTS, (height, height - 1, height - 3, 1, 0), strict=True))[part]
+    return dict(zip(TRAINABLE, (height, height - 1, height - 3, 1, 0), strict=True))[
+        trainable
+    ]
 
 
 def layerwise(model, learning_rate: float, decay: float = 0.9) -> list[dict]:
-    """Return AdamW's groups with a rate that shrinks by `decay` from block to block.
+    """Return AdamW's parameter groups: the learning rate shrinks by `decay` per block.
 
-    The head learns with `rate`, the layer under it with `rate * decay`, and so on down
-    to the embeddings: what lies lower is more general (Howard and Ruder 2018).
+    The head has `learning_rate`, the layer under it `learning_rate * decay`, and so on
+    down to the embeddings: lower blocks are more general (Howard and Ruder 2018).
     """
-    falling = enumerate(reversed(blocks(model)))
     return [
         {
             "params": list(block.parameters()),
             "lr": learning_rate * decay**depth,
             "weight_decay": 0,
         }
-        for depth, block in falling
+        for depth, block in enumerate(reversed(blocks(model)))
     ]
 
 
 class Gradual(TrainerCallback):
-    """Thaw a classifier from the head down, evenly over the first half of training.
+    """Unfreeze a classifier from the head down, evenly over the first half of training.
 
-    Training begins with the head alone; when half of the steps are taken everything but
-    the embeddings learns (after Howard and Ruder 2018, who thaw a layer an epoch).
+    Training begins with the head alone; after half of the steps everything but the
+    embeddings is trained (after Howard and Ruder 2018: there a layer per epoch).
     """
 
     def on_step_begin(self, args, state, control, model=None, **others):
-        """Thaw what is due at this step."""
+        """Unfreeze what is due at this step."""
         layers = blocks(model)[1:]  # without the embeddings
         due = 1 + int(2 * state.global_step / state.max_steps * len(layers))
         encoders.freeze(model)

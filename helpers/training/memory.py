@@ -32,20 +32,21 @@ class Footprint(NamedTuple):
 def predicted(model, batch: dict) -> Footprint:
     """Count what a step on a batch needs, with its labels; nothing is trained.
 
-    Each weight that learns has a gradient and two running averages of AdamW.
-    Activations are the tensors that the way back will need; they depend on the batch.
+    Each trainable parameter has a gradient and two moments in AdamW's state.
+    Activations are the tensors that the backward pass will need; they depend on the
+    batch, which goes to the model's device.
     """
-    learning, total = encoders.count(model)
+    trainable, total = encoders.count(model)
     return Footprint(
         FLOAT * total,
-        FLOAT * learning,
-        2 * FLOAT * learning,
+        FLOAT * trainable,
+        2 * FLOAT * trainable,
         _activations(model, batch),
     )
 
 
 def _activations(model, batch) -> int:
-    """Add up what autograd keeps while going forward, without the weights."""
+    """Add up what autograd keeps in the forward pass, without the weights."""
     known = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept = {}
 

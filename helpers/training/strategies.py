@@ -1,6 +1,5 @@
-"""The ways of fine-tuning MiniLM on Rotten Tomatoes that chapter 3 compares."""
+"""The strategies of fine-tuning MiniLM on Rotten Tomatoes that chapter 3 compares."""
 
-import logging
 import tempfile
 from functools import cache
 
@@ -16,64 +15,64 @@ from transformers import (
     TrainingArguments,
 )
 
-from helpers import hardware
+from helpers import hardware, metrics
 from helpers.data import corpora
 from helpers.models import encoders
 from helpers.training import fine_tuning, freezing
 
-STRATEGIES = (*freezing.PARTS[1:], "gradual", "layer-wise rates")
+STRATEGIES = (*freezing.TRAINABLE[1:], "gradual", "layer-wise learning rates")
 EPOCHS = 3
 EPOCHS_TRIED = (1, 3, 5, 10)  # by cross-validation
-DROPPED = 0.15  # share of the words that augmentation leaves out
-# that a head is newborn need not be reported each time
-logging.getLogger("transformers.modeling_utils").addFilter(
-    lambda record: "LOAD REPORT" not in record.msg
-)
+DROPPED = 0.15  # fraction of the words that augmentation leaves out
 
 
 @cache
 def sentences():
-    """Return the sentences of Rotten Tomatoes in three parts."""
+    """Return the sentences of Rotten Tomatoes in three splits."""
     return corpora.rotten_tomatoes()
 
 
 @cache
 def tokenizer():
     """Return MiniLM's tokenizer."""
-    return AutoTokenizer.from_pretrained(encoders.source("minilm"))
+    return AutoTokenizer.from_pretrained(encoders.locate("minilm"))
 
 
 def subset(size: int, seed: int) -> Dataset:
-    """Return the labelled sentences of one draw; every candidate gets the same."""
+    """Return a random training subset; every strategy gets the same for a seed."""
     return corpora.subset(sentences()["train"], size, seed)
 
 
 def new_classifier(
     seed: int,
-    classes: int = 2,
+    num_labels: int = 2,
     dropout: float | None = None,
-    source: str | None = None,
+    weights: str | None = None,
+    device=None,
 ):
-    """Return MiniLM with a newborn head for some classes, equal for equal seeds.
+    """Return MiniLM with a randomly initialised head, equal for equal seeds.
 
-    `dropout` replaces the model's own; `source` is another folder with its weights.
+    `dropout` replaces the model's own; `weights` is another folder with its weights;
+    `device` as in `encoders.load_text`.
     """
     torch.manual_seed(seed)
     options = {} if dropout is None else {"hidden_dropout_prob": dropout}
-    return AutoModelForSequenceClassification.from_pretrained(
-        source or encoders.source("minilm"),
-        num_labels=classes,
+    model = AutoModelForSequenceClassification.from_pretrained(
+        weights or encoders.locate("minilm"),
+        num_labels=num_labels,
         dtype=torch.float32,
         attn_implementation="eager",
         **options,
     )
+    return model.to(device)
 
 
-def articles(data: Dataset, seed: int) -> Trainer:
+def articles(data: Dataset, seed: int, device=None) -> Trainer:
     """Fine-tune by the recipe of the articles, with the library's Trainer as it is.
 
-    Everything is padded to 128 pieces; batches of 8, a rate of 5e-5, no warm-up.
+    Every text is padded to 128 tokens; batches of 8, learning rate 5e-5, no warm-up.
     """
+    model = new_classifier(seed, device=device)
     padded = data.map(
         lambda rows: tokenizer()(
             rows["text"], truncation=True, max_length=128, padding="max_length"
@@ -88,40 +87,42 @@ def articles(data: Dataset, seed: int) -> Trainer:
             learning_rate=5e-5,
             save_strategy="no",
             disable_tqdm=True,
-            use_cpu=True,
+            use_cpu=not hardware.is_card(model.device),
             seed=seed,
         )
-        trainer = Trainer(new_classifier(seed), settings, train_dataset=padded)
+        trainer = Trainer(model, settings, train_dataset=padded)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     return trainer
 
 
-def course_recipe(data: Dataset, seed: int) -> Trainer:
+def course_recipe(data: Dataset, seed: int, device=None) -> Trainer:
     """Fine-tune all weights, in batches of 16 texts of similar length.
 
     Matrices are multiplied in bfloat16 where that is measured to be much faster.
     """
-    return fine_tune("all", data, seed, 1e-4, bf16=hardware.bf16_is_faster())
+    return fine_tune("all", data, seed, 1e-4, device=device, bf16=None)
 
 
 def fine_tune(
-    way: str,
+    strategy: str,
     data: Dataset,
     seed: int,
     learning_rate: float,
-    source: str | None = None,
+    weights: str | None = None,
+    device=None,
     **options,
 ) -> Trainer:
-    """Fine-tune MiniLM in one of `WAYS`; `source` as in `newborn`.
+    """Fine-tune MiniLM by one of `STRATEGIES`.
 
-    All other options go to `training.classifier`.
+    `weights` and `device` are those of `new_classifier`; all other options go to
+    `fine_tuning.classifier`.
     """
-    model = new_classifier(seed, source=source)
+    model = new_classifier(seed, weights=weights, device=device)
     groups, callbacks = None, ()
-    if way in freezing.PARTS:
-        freezing.train_only(model, way)
-    elif way == "gradual":
+    if strategy in freezing.TRAINABLE:
+        freezing.train_only(model, strategy)
+    elif strategy == "gradual":
         callbacks = [freezing.Gradual()]
     else:
         groups = freezing.layerwise(model, learning_rate)
@@ -147,23 +148,24 @@ def over_fit(
     dropout: float | None = None,
     augment: bool = False,
     folds: int = 0,
+    device=None,
     **options,
 ) -> Trainer:
-    """Fine-tune all but the embeddings on few sentences, with a remedy or none.
+    """Fine-tune all but the embeddings on few sentences, with regularisation or none.
 
     `dropout` replaces the model's own; `augment` shows a copy of each text without some
     of its words in place of every second showing; `folds` chooses the number of epochs
     by cross-validation; `patience` keeps a fifth of the sentences apart and stops by
-    their loss. All other options go to `training.classifier`.
+    their loss. All other options go to `fine_tuning.classifier`.
     """
     if folds:
-        epochs = _cross_validated(data, seed, learning_rate, folds)
+        epochs = _cross_validated(data, seed, learning_rate, folds, device)
     if "patience" in options:
-        parts = data.train_test_split(0.2, seed=seed, stratify_by_column="label")
-        data, options["validation"] = parts["train"], parts["test"]
+        splits = data.train_test_split(0.2, seed=seed, stratify_by_column="label")
+        data, options["validation"] = splits["train"], splits["test"]
     if augment:
         data, epochs = _with_copies(data, seed), epochs / 2
-    model = new_classifier(seed, dropout=dropout)
+    model = new_classifier(seed, dropout=dropout, device=device)
     freezing.train_only(model, "all but embeddings")
     return fine_tuning.classifier(
         model,
@@ -176,38 +178,37 @@ def over_fit(
     )
 
 
-def drop_words(text: str, dice: np.random.Generator) -> str:
+def drop_words(text: str, rng: np.random.Generator) -> str:
     """Return a text without a random 15 % of its words (Wei and Zou 2019)."""
     words = text.split()
-    kept = [word for word in words if dice.random() >= DROPPED]
+    kept = [word for word in words if rng.random() >= DROPPED]
     return " ".join(kept or words)
 
 
 def _with_copies(data: Dataset, seed: int) -> Dataset:
-    dice = np.random.default_rng(seed)
-    copies = data.map(lambda row: {"text": drop_words(row["text"], dice)})
+    rng = np.random.default_rng(seed)
+    copies = data.map(lambda row: {"text": drop_words(row["text"], rng)})
     return concatenate_datasets([data, copies])
 
 
-def _cross_validated(data: Dataset, seed: int, learning_rate: float, folds: int) -> int:
+def _cross_validated(data: Dataset, seed: int, learning_rate, folds, device) -> int:
     """Return the number of epochs whose accuracy over all folds is best."""
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     right = dict.fromkeys(EPOCHS_TRIED, 0.0)
-    for train, held in splitter.split(data["text"][:], data["label"][:]):
+    for train, held_out in splitter.split(data["text"][:], data["label"][:]):
         for epochs in EPOCHS_TRIED:
             fitted = over_fit(
-                data.select(train), seed, epochs=epochs, learning_rate=learning_rate
+                data.select(train),
+                seed,
+                epochs=epochs,
+                learning_rate=learning_rate,
+                device=device,
             )
-            right[epochs] += accuracy(fitted.model, data.select(held))
+            right[epochs] += accuracy(fitted.model, data.select(held_out))
     return max(right, key=right.get)
 
 
-def score(model, part: str = "test") -> float:
-    """Return the accuracy of a model on a part of the sentences."""
-    return accuracy(model, sentences()[part])
-
-
 def accuracy(model, data: Dataset) -> float:
-    """Return the share of texts that a model classifies right."""
-    said = encoders.logits(model, tokenizer(), data["text"]).argmax(1)
-    return float((said.numpy() == np.array(data["label"])).mean())
+    """Return the fraction of texts that a model classifies right."""
+    predictions = encoders.logits(model, tokenizer(), data["text"]).argmax(1)
+    return metrics.accuracy(predictions, data["label"][:]).value

@@ -202,7 +202,7 @@ def test_a_model_of_all_sentences_answers_by_probabilities(shown, fits, monkeypa
 
     def train(shown):
         reviewers.append(shown)
-        return encoders.source("minilm")
+        return encoders.locate("minilm")
 
     monkeypatch.setattr(runs.intermediate, "train", train)
     said = runs._answers(1, 2e-5, shown)
@@ -220,22 +220,29 @@ def test_a_model_of_all_sentences_answers_by_probabilities(shown, fits, monkeypa
 def test_sentences_and_parts_of_reviews_weigh_alike_in_word_counts(monkeypatch):
     text = " ".join(["fine"] * 50)
     reviews = Dataset.from_dict({"text": [text] * 5, "label": [0, 1, 0, 1, 0]})
-    asked = []
+    fitted = []
 
-    def counted(train, weights, strength, *others):
-        asked.append((train, weights, strength))
-        return [[[0.5, 0.5]] * len(part) for part in others]
+    class Model:
+        def __init__(self, C):
+            fitted.append(C)
+
+        def fit(self, texts, labels, logisticregression__sample_weight):
+            fitted.extend([texts, labels, logisticregression__sample_weight])
+            return self
+
+        def predict_proba(self, texts):
+            return [[0.5, 0.5]] * len(texts)
 
     monkeypatch.setattr(runs.intermediate, "reviews", lambda: reviews)
-    monkeypatch.setattr(runs.baselines, "counted", counted)
+    monkeypatch.setattr(runs.baselines, "tfidf", Model)
     said = runs._counted(10)
-    ((train, weights, strength),) = asked
+    C, texts, labels, weights = fitted
     known = strategies.sentences()["train"]
-    parts = len(train) - len(known)
-    assert strength == 10
+    parts = len(texts) - len(known)
+    assert C == 10
     assert parts == 5
-    assert train["text"][parts:] == known["text"][:]
-    assert train["label"][parts:] == known["label"][:]
+    assert texts[parts:] == known["text"][:]
+    assert labels[parts:] == known["label"][:]
     assert sum(weights[:parts]) == pytest.approx(sum(weights[parts:]))
     assert {part: len(rows) for part, rows in said.items()} == {
         part: len(strategies.sentences()[part]) for part in runs.ASKED

@@ -14,7 +14,7 @@ from helpers.models import encoders, language_models, prompt_classifier, tokeniz
 
 def few_rows(texts):
     """Rows of MiniLM's pieces: int64 [rows, 32]."""
-    tokenizer = AutoTokenizer.from_pretrained(encoders.source("minilm"))
+    tokenizer = AutoTokenizer.from_pretrained(encoders.locate("minilm"))
     return tokenizers.pack(texts[:40], tokenizer, 32)
 
 
@@ -102,7 +102,7 @@ def test_the_twin_differs_in_its_weights_alone(way, recorded, sentences):
     }
     weight = "bert.encoder.layer.0.output.dense.weight"
     published = AutoModel.from_pretrained(
-        encoders.source("course-bert"), dtype=torch.float32
+        encoders.locate("course-bert"), dtype=torch.float32
     ).state_dict()
     assert torch.equal(ours[weight], published[weight.removeprefix("bert.")])
     assert not torch.equal(ours[weight], theirs[weight])
@@ -141,7 +141,7 @@ def test_minilm_reads_on_once_and_keeps_its_form(tmp_path, monkeypatch, document
     assert moved["encoder.layer.0.output.dense.weight"]
     tokenizers = [
         AutoTokenizer.from_pretrained(path)
-        for path in (folder, encoders.source("minilm"))
+        for path in (folder, encoders.locate("minilm"))
     ]
     assert (
         tokenizers[0]("film ##s")["input_ids"] == tokenizers[1]("film ##s")["input_ids"]
@@ -178,9 +178,9 @@ def test_a_beginning_reads_and_asks_as_it_is_named(length, asked, monkeypatch):
     monkeypatch.setattr(ch05_mlm_pretraining.hardware, "precision", lambda: "float32")
     seen, loss = [], language_models.loss
 
-    def watched(kind, model, tokenizer, batch, seed, share):
-        seen.append((tuple(batch.shape), share))
-        return loss(kind, model, tokenizer, batch, seed, share)
+    def watched(kind, model, tokenizer, batch, seed, mlm_probability):
+        seen.append((tuple(batch.shape), mlm_probability))
+        return loss(kind, model, tokenizer, batch, seed, mlm_probability)
 
     monkeypatch.setattr(language_models, "loss", watched)
     assert 0 <= ch05_mlm_pretraining._beginning(length, asked, {}) < 0.01

@@ -24,7 +24,7 @@ def test_it_reads_no_sentence_that_is_asked_later_and_is_trained_once(fits, aske
     assert fits[0]["texts"] == [OTHER]
     assert intermediate.train("last 64 pieces") == folder
     assert len(fits) == 1
-    assert strategies.new_classifier(1, source=str(folder)).config.num_labels == 2
+    assert strategies.new_classifier(1, weights=str(folder)).config.num_labels == 2
 
 
 @pytest.mark.parametrize("shown", intermediate.SHOWN)

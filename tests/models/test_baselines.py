@@ -21,19 +21,19 @@ def test_the_classical_baseline_is_chosen_on_validation_and_fitted_on_the_draw()
         )
         found.setdefault(validation, test)  # of equals, the first
     best = max(found)
-    scores = baselines.linear("word counts", data, parts)
+    scores = baselines.linear("TF-IDF", data, parts)
     assert scores == pytest.approx((best, found[best]), abs=1e-6)
 
 
-def test_word_counts_give_probabilities_by_weighted_texts():
-    train, asked = strategies.subset(200, 0), strategies.subset(100, 1)
+def test_tfidf_is_a_pipeline_that_takes_weights():
+    train, others = strategies.subset(200, 0), strategies.subset(100, 1)["text"][:]
     weights = [1, 5] * 100
-    counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    model = LogisticRegression(C=10, max_iter=1000)
-    model.fit(counts.fit_transform(train["text"]), train["label"][:], weights)
-    expected = model.predict_proba(counts.transform(asked["text"]))
-    first, second = baselines.counted(train, weights, 10, asked, train)
-    assert first == pytest.approx(expected, abs=1e-6)
-    assert second.shape == (200, 2)
-    (alike,) = baselines.counted(train, [1] * 200, 10, asked)
-    assert abs(alike - first).max() > 0.01
+    vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    model = LogisticRegression(C=3, max_iter=1000)
+    model.fit(vectors.fit_transform(train["text"]), train["label"][:], weights)
+    expected = model.predict_proba(vectors.transform(others))
+    data = train["text"][:], train["label"][:]
+    weighted = baselines.tfidf(3).fit(*data, logisticregression__sample_weight=weights)
+    assert weighted.predict_proba(others) == pytest.approx(expected, abs=1e-6)
+    alike = baselines.tfidf(3).fit(*data).predict_proba(others)
+    assert abs(alike - expected).max() > 0.01

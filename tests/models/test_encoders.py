@@ -78,8 +78,8 @@ def dino():
 
 def test_an_assets_name_becomes_its_folder_and_any_other_name_stays(monkeypatch):
     monkeypatch.setattr(assets, "fetch", lambda name: f"folder of {name}")
-    assert encoders.source("minilm") == "folder of minilm"
-    assert encoders.source("bert-base-uncased") == "bert-base-uncased"
+    assert encoders.locate("minilm") == "folder of minilm"
+    assert encoders.locate("bert-base-uncased") == "bert-base-uncased"
 
 
 def test_a_text_encoder_comes_in_float32_and_evaluation_mode(bert):
@@ -108,7 +108,7 @@ def test_a_frozen_model_has_nothing_left_to_train(bert):
     assert before.trainable == before.total
     encoders.freeze(model)
     assert encoders.count(model) == (0, before.total)
-    assert encoders.count(model).share == 0
+    assert encoders.count(model).fraction == 0
 
 
 def test_no_optimiser_moves_a_frozen_weight(bert):
@@ -128,7 +128,7 @@ def test_parameters_are_counted_by_hand():
     model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 5))
     encoders.freeze(model[0])
     assert encoders.count(model) == (4 * 5 + 5, 3 * 4 + 4 + 4 * 5 + 5)
-    assert encoders.count(model).share == pytest.approx(25 / 41)
+    assert encoders.count(model).fraction == pytest.approx(25 / 41)
 
 
 def test_shared_weights_count_once():

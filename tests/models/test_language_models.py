@@ -14,7 +14,7 @@ from helpers.pretraining import pretrain
 
 KINDS = {"mlm": tokenizers.wordpiece, "clm": tokenizers.byte_pairs}
 OTHER = {"mlm": "clm", "clm": "mlm"}
-SMALL = language_models.Shape(layers=2, width=16, heads=2, context=16)
+SMALL = language_models.Shape(num_layers=2, hidden_size=16, num_heads=2, context=16)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -153,7 +153,7 @@ def test_masked_scores_are_those_of_one_large_batch(rows, tokenizer_of, models):
         models["mlm"], tokenizer_of["mlm"], rows
     )
     ids, labels = language_models.mask(
-        rows, tokenizer_of["mlm"], language_models.FROZEN
+        rows, tokenizer_of["mlm"], language_models.MASK_SEED
     )
     whole = models["mlm"](input_ids=ids, labels=labels)
     assert len(losses) == len(hits) == (labels != -100).sum()
@@ -216,7 +216,7 @@ def test_a_text_within_the_context_has_the_models_own_loss(models, length):
 
 
 def test_many_windows_are_read_in_batches(models):
-    tokens = torch.randint(0, 300, (8 * language_models.ROWS_AT_ONCE * 2 + 13,))
+    tokens = torch.randint(0, 300, (8 * language_models.BATCH_SIZE * 2 + 13,))
     losses = language_models.next_token_losses(models["clm"], tokens)
     expected = naive(models["clm"], tokens)
     assert losses.tolist() == pytest.approx(expected, rel=1e-3, abs=1e-4)
@@ -288,9 +288,7 @@ def test_another_kind_of_model_is_refused(kind, folders):
 
 def test_another_vocabulary_is_refused(kind, copy, documents):
     KINDS[kind](documents, 290).save_pretrained(copy)
-    assert "300 word pieces in its model and 290 in its tokenizer" in refused(
-        kind, copy
-    )
+    assert "300 tokens in its model and 290 in its tokenizer" in refused(kind, copy)
 
 
 @pytest.mark.parametrize("which", [0, 5, -1])

@@ -13,15 +13,17 @@ TEXTS = ["a warm and funny story.", "dull. " * 200]
 @pytest.fixture(scope="module")
 def classifier():
     _, tokenizer = language_models.load("mlm", "course-bert")
-    model = prompt_classifier.ClozeClassifier.from_pretrained(
-        encoders.source("course-bert"), dtype=torch.float32
+    model = prompt_classifier.PromptClassifier.from_pretrained(
+        encoders.locate("course-bert"), dtype=torch.float32
     )
-    return model.listen(tokenizer).eval(), tokenizer
+    return model.prepare(tokenizer).eval(), tokenizer
 
 
 @pytest.fixture
 def asked(classifier):
-    data = prompt_classifier.ask(Dataset.from_dict({"text": TEXTS, "label": [1, 0]}))
+    data = prompt_classifier.add_prompt(
+        Dataset.from_dict({"text": TEXTS, "label": [1, 0]})
+    )
     batch = classifier[1](
         data["text"][:],
         padding=True,
@@ -39,7 +41,7 @@ def test_scores_are_those_of_the_masked_language_model(classifier, asked):
     bert, _ = language_models.load("mlm", "course-bert")
     hole = batch["input_ids"] == tokenizer.mask_token_id
     assert hole.sum(1).tolist() == [1, 1], "the long text must not lose its hole"
-    pieces = tokenizer.convert_tokens_to_ids(list(prompt_classifier.ANSWERS))
+    pieces = tokenizer.convert_tokens_to_ids(list(prompt_classifier.VERBALIZER))
     assert tokenizer.unk_token_id not in pieces
     expected = bert(**batch).logits[hole][:, pieces]
     torch.testing.assert_close(model(**batch).logits, expected)

@@ -8,7 +8,7 @@ import torch
 from helpers.models import language_models, tokenizers
 from helpers.pretraining import costs, recipes
 
-SHAPE = language_models.Shape(layers=2, width=32, heads=2, context=64)
+SHAPE = language_models.Shape(num_layers=2, hidden_size=32, num_heads=2, context=64)
 KINDS = ["mlm", "clm"]
 
 

@@ -11,7 +11,7 @@ from helpers import metrics
 from helpers.models import language_models, tokenizers
 from helpers.pretraining import evaluation
 
-SMALL = language_models.Shape(layers=1, width=16, heads=2, context=32)
+SMALL = language_models.Shape(num_layers=1, hidden_size=16, num_heads=2, context=32)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -92,7 +92,7 @@ def test_no_more_than_the_first_tokens_are_read(clm, mlm, texts, monkeypatch):
         assert figure.n == 638
     model, tokenizer, data = mlm
     _, labels = language_models.mask(
-        data["test"][:20], tokenizer, language_models.FROZEN
+        data["test"][:20], tokenizer, language_models.MASK_SEED
     )
     for figure in evaluation.figures("mlm", model, tokenizer, texts, data).values():
         assert figure.n == (labels != -100).sum()
@@ -114,7 +114,7 @@ def test_the_baseline_always_guesses_the_most_frequent_piece(mlm, texts):
     figures = evaluation.figures("mlm", model, tokenizer, texts, data)
     special = set(tokenizer.all_special_ids)
     seen = Counter(i for i in data["train"].flatten().tolist() if i not in special)
-    _, labels = language_models.mask(data["test"], tokenizer, language_models.FROZEN)
+    _, labels = language_models.mask(data["test"], tokenizer, language_models.MASK_SEED)
     wanted = labels[labels != -100]
     share = (wanted == seen.most_common(1)[0][0]).float().mean().item()
     assert 0 < share < 0.2

@@ -28,7 +28,7 @@ from helpers.paths import ROOT
 from helpers.pretraining import checkpoint, model_card, pretrain, recipes
 
 KINDS = ["mlm", "clm"]
-SHAPE = language_models.Shape(layers=1, width=32, heads=2)
+SHAPE = language_models.Shape(num_layers=1, hidden_size=32, num_heads=2)
 FULL_SIZE = language_models.build
 STEPS, DEATH = 12, 8
 MOMENTS = ["before", "within", "after"]  # the saving of a state
@@ -493,7 +493,7 @@ def test_a_run_of_the_other_kind_is_left_as_it_is(interrupted, kind, command, co
 def test_a_run_of_another_shape_is_left_as_it_is(
     interrupted, kind, command, corpus, monkeypatch
 ):
-    wider = language_models.Shape(layers=1, width=64, heads=2)
+    wider = language_models.Shape(num_layers=1, hidden_size=64, num_heads=2)
     monkeypatch.setattr(
         language_models, "build", lambda *given: FULL_SIZE(*given[:2], wider)
     )

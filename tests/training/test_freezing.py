@@ -69,7 +69,9 @@ def test_a_frozen_model_can_be_thawed_again(model):
 
 
 def test_an_unknown_part_gets_a_sentence(model):
-    with pytest.raises(ValueError, match="no part 'tail': name one of nothing, head"):
+    with pytest.raises(
+        ValueError, match="no 'tail' to train: name one of nothing, head"
+    ):
         freezing.train_only(model, "tail")
 
 

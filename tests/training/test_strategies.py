@@ -19,13 +19,13 @@ VERBOSITY = "TRANSFORMERS_VERBOSITY"  # which the tests turn down
 def test_every_way_trains_what_its_name_says(way, fits):
     strategies.fine_tune(way, strategies.subset(20, 0), 0, 0.1)
     (fit,) = fits
-    part = way if way in freezing.PARTS else "all"
+    part = way if way in freezing.TRAINABLE else "all"
     assert fit["learning"] == freezing.train_only(fit["model"], part).trainable
     assert [type(c) for c in fit["callbacks"]] == (
         [freezing.Gradual] if way == "gradual" else []
     )
     learning_rates = {group["lr"] for group in fit["groups"] or []}
-    assert len(learning_rates) == (8 if way == "layer-wise rates" else 0)
+    assert len(learning_rates) == (8 if way == "layer-wise learning rates" else 0)
 
 
 def test_dropout_replaces_the_models_own(fits):
@@ -83,7 +83,12 @@ def test_newborn_heads_are_equal_for_equal_seeds():
 
 
 def test_a_newborn_head_is_not_reported_each_time():
-    command = "from helpers.training import strategies; strategies.new_classifier(0)"
+    command = """
+from helpers import course
+from helpers.training import strategies
+course.set_up_libraries()
+strategies.new_classifier(0)
+"""
     loud = {name: v for name, v in os.environ.items() if name != VERBOSITY}
     done = subprocess.run(
         [sys.executable, "-c", command],
