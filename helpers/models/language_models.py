@@ -186,11 +186,12 @@ def masked_scores(model, tokenizer, sequences: torch.Tensor):
 
 
 def next_token_losses(model, tokens: torch.Tensor) -> torch.Tensor:
-    """Return -ln p, in nats, of each token but the first: [n] -> [n - 1], not on a card.
+    """Return -ln p of each token but the first: [n] -> [n - 1], in nats.
 
-    The text is read through windows as long as the model's context that move on by half
-    of it, so each token is scored once and, past the first window, with at least half
-    a context before it. Every model is scored on exactly the same tokens.
+    The losses are on the processor. The text is read through windows as long as the
+    model's context that move on by half of it, so each token is scored once and, past
+    the first window, with at least half a context before it. Every model is scored on
+    exactly the same tokens.
     """
     context = model.config.n_positions
     step = context // 2
