@@ -259,9 +259,8 @@ def has_short_paragraphs(notebook: Notebook):
     for markdown in notebook.visible:
         for paragraph in re.split(r"\n\s*\n", markdown):
             count = count_words(paragraph)
-            if count > PARAGRAPH and not paragraph.lstrip().startswith(
-                ("|", "* ", "- ")
-            ):
+            is_list = paragraph.lstrip().startswith(("|", "* ", "- "))
+            if count > PARAGRAPH and not is_list:
                 yield f"a paragraph of {count} words: {paragraph[:40]!r}"
 
 
