@@ -142,7 +142,8 @@ def state():
          for name in logging.root.manager.loggerDict},
     ]
 
-names = ("nilearn", "evaluate", "peft", "onnx", "sklearn", "IPython.display",
+names = ("nilearn", "evaluate", "peft", "onnx", "sklearn.datasets",
+         "sklearn.model_selection", "scipy.stats", "IPython.display",
          "matplotlib.figure", "accelerate", "torch.profiler", "psutil", "nbclient")
 for other in names:  # what these do at import is not ours
     __import__(other)
