@@ -11,27 +11,30 @@ from safetensors import safe_open
 from helpers import paths
 from helpers.data import assets
 from helpers.models import language_models
-from helpers.pretraining import model_card, pretrain
+from helpers.pretraining import model_card
+from helpers.pretraining.run_folder import NAMES
 
-KINDS = [
-    kind for kind, name in pretrain.NAMES.items() if (paths.CHECKPOINTS / name).is_dir()
+OBJECTIVES = [
+    objective
+    for objective, name in NAMES.items()
+    if (paths.CHECKPOINTS / name).is_dir()
 ]
 MOST_BYTES = 14_000_000
 TEXT = "This is one of the best films I have seen, and the acting is very good."
 
 
-@pytest.fixture(params=KINDS)
-def kind(request):
+@pytest.fixture(params=OBJECTIVES)
+def objective(request):
     return request.param
 
 
 @pytest.fixture
-def folder(kind):
-    return paths.CHECKPOINTS / pretrain.NAMES[kind]
+def folder(objective):
+    return paths.CHECKPOINTS / NAMES[objective]
 
 
-def test_the_checkpoint_is_an_asset_and_unaltered(kind, folder):
-    assert assets.fetch(pretrain.NAMES[kind]) == folder
+def test_the_checkpoint_is_an_asset_and_unaltered(objective, folder):
+    assert assets.fetch(NAMES[objective]) == folder
     listed = set(assets.lookup(folder.name).files)
     assert {path.name for path in folder.iterdir()} - listed == {
         "README.md",
@@ -60,9 +63,11 @@ def test_its_log_ends_at_the_last_step_of_its_recipe(folder):
     assert last.startswith(f"{recipe['steps']},{recipe['steps'] * recipe['tokens']},")
 
 
-def test_it_knows_more_than_a_newborn(kind):
-    model, tokenizer = language_models.load(kind, pretrain.NAMES[kind])
-    rows = tokenizer(TEXT, return_tensors="pt")["input_ids"].repeat(8, 1)
+def test_it_knows_more_than_a_new_model(objective):
+    model, tokenizer = language_models.load(objective, NAMES[objective])
+    sequences = tokenizer(TEXT, return_tensors="pt")["input_ids"].repeat(8, 1)
     with torch.inference_mode():
-        loss = language_models.loss(kind, model, tokenizer, rows, seed=0).item()
+        loss = language_models.loss(
+            objective, model, tokenizer, sequences, seed=0
+        ).item()
     assert loss < math.log(len(tokenizer)) - 3

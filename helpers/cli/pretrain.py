@@ -1,10 +1,11 @@
 """`pretrain`: train a small BERT or GPT-2 from random weights."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
-from helpers import paths
+from helpers import hardware, paths
 from helpers.cli import settings
 from helpers.cli.install import ensure
 
@@ -15,7 +16,7 @@ def add(command) -> None:
     """Register the command."""
     does = "train a small BERT (mlm) or GPT-2 (clm) from random weights"
     parser = command("pretrain", run, does, "pretrain clm --minutes 60")
-    parser.add_argument("kind", choices=("mlm", "clm"))
+    parser.add_argument("objective", choices=("mlm", "clm"))
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
         "--minutes", type=_amount(float), metavar="M", help="default: 60"
@@ -31,7 +32,10 @@ def add(command) -> None:
         help="UTF-8 text, one document per line; default: the film reviews",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="default: data/cache/pretrain/KIND"
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="default: data/cache/pretrain/OBJECTIVE",
     )
     parser.add_argument(
         "--save", action="store_true", help="publish the result in data/checkpoints/"
@@ -64,20 +68,23 @@ def run(args: argparse.Namespace) -> int:
     ensure(args.argv)
     settings.quiet(progress=True)
     from helpers.data import corpora  # needs what is installed now
-    from helpers.pretraining import checkpoint, pretrain
+    from helpers.pretraining import pretrain, run_folder
 
-    out = args.out or paths.CACHED_PRETRAINING / args.kind
+    out = args.out or paths.CACHED_PRETRAINING / args.objective
     budget = {"minutes": args.minutes, "steps": args.steps, "resume": args.resume}
     if not any(budget.values()):
         budget["minutes"] = MINUTES
+    device = hardware.device(os.environ.get("COURSE_PROFILE", "laptop"))
     try:
-        figures = pretrain.run(args.kind, out, corpus=args.corpus, **budget)
-    except (checkpoint.StateError, corpora.CorpusError) as error:
+        figures = pretrain.run(
+            args.objective, out, corpus=args.corpus, device=device, **budget
+        )
+    except (pretrain.PretrainError, corpora.CorpusError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         again = "nothing was trained yet, so the same command starts again"
-        if (out / pretrain.STATE).is_file():
+        if (out / run_folder.STATE).is_file():
             again = (
                 "the same command with --resume, without --minutes or --steps, goes on "
                 f"from the last checkpoint in {out}"
@@ -88,5 +95,5 @@ def run(args: argparse.Namespace) -> int:
         print(f"{name}: {figure} (n={figure.n})")
     print(f"Model, tokenizer, log and card are in {out}.")
     if args.save:
-        print(f"Published in {pretrain.publish(args.kind, out)}.")
+        print(f"Published in {run_folder.publish(args.objective, out)}.")
     return 0

@@ -12,7 +12,7 @@ from helpers.models import language_models
 from helpers.pretraining import recipes
 
 WARM_UP, TIMED = 2, 5  # steps
-WORK = {  # parts of the names of torch's operations
+WORK = {  # what the names of torch's operations contain
     "matrix products": ("mm",),
     "softmax": ("softmax",),
     "GELU": ("gelu",),
@@ -21,7 +21,6 @@ WORK = {  # parts of the names of torch's operations
     "moving and converting numbers": ("copy", "cat", "fill_", "zero_", "index"),
 }
 OPTIMIZER, REST = "optimizers", "all else"
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # of the profiler, else it prints
 
 
 class Speed(NamedTuple):
@@ -35,23 +34,27 @@ class Speed(NamedTuple):
 def operations_per_token(recipe, model) -> float:
     """Count the operations that training spends on a token (Kaplan et al. 2020).
 
-    Each weight of a matrix is multiplied and added once going forward and twice going
-    back: 6 operations. Tables are looked up for nothing, except that the output layer,
-    which is the same table, works on every position that is asked for. Left out are
-    the products inside attention, small in short rows, and the optimizers.
+    Each weight of a matrix is multiplied and added once in the forward pass and twice
+    in the backward pass: 6 operations. Looking up an embedding costs none, but the
+    output layer, which is the same matrix, works on every position that is predicted.
+    Left out are the products inside attention, small in short sequences, and the
+    optimizers.
     """
-    tables = [m.weight for m in model.modules() if isinstance(m, torch.nn.Embedding)]
-    inside = sum(p.numel() for p in model.parameters() if p.ndim == 2)
-    inside -= sum(table.numel() for table in tables)
-    asked = recipe.mlm_probability if recipe.kind == "mlm" else 1
-    return 6 * (inside + asked * model.get_input_embeddings().weight.numel())
+    matrices = sum(p.numel() for p in model.parameters() if p.ndim == 2)
+    embeddings = (m for m in model.modules() if isinstance(m, torch.nn.Embedding))
+    inside = matrices - sum(module.weight.numel() for module in embeddings)
+    predicted = recipe.mlm_probability if recipe.objective == "mlm" else 1
+    return 6 * (inside + predicted * model.get_input_embeddings().weight.numel())
 
 
 def speed(
-    recipe, tokenizer, shape: language_models.Shape = language_models.OWN
+    recipe,
+    tokenizer,
+    shape: language_models.Shape = language_models.OWN,
+    device=None,
 ) -> Speed:
     """Time some steps of a recipe on random text, with a model of any shape."""
-    model, take_step = _steps(recipe, tokenizer, shape)
+    model, take_step = _steps(recipe, tokenizer, shape, device)
     for number in range(WARM_UP + TIMED):
         if number == WARM_UP:
             begin = time.perf_counter()
@@ -61,44 +64,54 @@ def speed(
     return Speed(sum(p.numel() for p in model.parameters()), tokens, gflops)
 
 
-def shares(
-    recipe, tokenizer, shape: language_models.Shape = language_models.OWN
+def fractions(
+    recipe,
+    tokenizer,
+    shape: language_models.Shape = language_models.OWN,
+    device=None,
 ) -> dict[str, float]:
-    """Return the share of a step's time by kind of work, the largest first."""
-    _, take_step = _steps(recipe, tokenizer, shape)
+    """Return the fraction of a step's time by type of work, the largest first.
+
+    On an accelerator it is the time of the kernels that an operation starts there.
+    """
+    _, take_step = _steps(recipe, tokenizer, shape, device)
     for number in range(WARM_UP):
         take_step(number)
-    with profiler.profile(activities=[profiler.ProfilerActivity.CPU]) as seen:
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler prints
+    with profiler.profile() as seen:
         take_step(WARM_UP)
+    events = seen.events()
+    accelerated = any(event.kernels for event in events)
     spent = dict.fromkeys([*WORK, OPTIMIZER, REST], 0.0)
-    for event in seen.events():
-        spent[_work(event)] += event.self_cpu_time_total
+    for event in events:
+        kernels = sum(kernel.duration for kernel in event.kernels)
+        spent[_work(event)] += kernels if accelerated else event.self_cpu_time_total
     total = sum(spent.values())
     ordered = sorted(spent, key=spent.get, reverse=True)
     return {name: spent[name] / total for name in ordered}
 
 
-def _steps(recipe, tokenizer, shape):
-    """Return a newborn model and a function that takes its steps on random text."""
-    recipe = replace(recipe, short_fraction=0)  # whole rows from the beginning
-    model, optimizers = recipes.initialise(recipe, tokenizer, shape)
-    context = shape.context or language_models.CONTEXT[recipe.kind]
-    dice = torch.Generator().manual_seed(recipe.seed)
+def _steps(recipe, tokenizer, shape, device):
+    """Return a new model and a function that takes its steps on random text."""
+    recipe = replace(recipe, short_fraction=0)  # whole sequences from the beginning
+    model, optimizers = recipes.initialise(recipe, tokenizer, shape, device)
+    context = shape.context or language_models.CONTEXT[recipe.objective]
+    generator = torch.Generator().manual_seed(recipe.seed)
     size = (4 * recipe.tokens // context, context)
-    rows = torch.randint(len(tokenizer), size, generator=dice)
+    sequences = torch.randint(len(tokenizer), size, generator=generator)
     return model, lambda number: recipes.step(
-        recipe, model, optimizers, tokenizer, rows, number
+        recipe, model, optimizers, tokenizer, sequences, number
     )
 
 
 def _work(event) -> str:
-    """Return the kind of work that an event of the profiler belongs to."""
-    above = event
-    while above is not None:
-        if above.name.startswith("Optimizer.step"):
+    """Return the type of work that an event of the profiler belongs to."""
+    parent = event
+    while parent is not None:
+        if parent.name.startswith("Optimizer.step"):
             return OPTIMIZER
-        above = above.cpu_parent
-    for name, parts in WORK.items():
-        if any(part in event.name for part in parts):
+        parent = parent.cpu_parent
+    for name, words in WORK.items():
+        if any(word in event.name for word in words):
             return name
     return REST

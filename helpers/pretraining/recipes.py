@@ -1,4 +1,4 @@
-"""One recipe of pre-training: what it consists of, its first state, one of its steps.
+"""The recipe of a pre-training run: its settings, its start, and one of its steps.
 
 Everything random in a step follows from the recipe's seed and the number of the step.
 """
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from helpers import hardware
 from helpers.models import language_models
 
 
@@ -14,59 +15,61 @@ from helpers.models import language_models
 class Recipe:
     """Everything that decides how a run ends."""
 
-    kind: str  # mlm or clm
+    objective: str  # mlm or clm
     steps: int
     vocabulary: str  # hash of the tokenizer
-    corpus: str  # hash of the training rows, which also depend on the tokenizer
+    corpus: str  # hash of the training sequences, which also depend on the tokenizer
     seed: int = 0
     tokens: int = 2048  # per step: a small batch, since few tokens can be afforded
     learning_rate: float = 3e-3
-    warmup_fraction: float = 0.03  # of all steps, then linear decay to nothing
+    warmup_fraction: float = 0.03  # of all steps, then linear decay to zero
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.999)
     max_grad_norm: float = 1.0
-    mlm_probability: float = (
-        0.3  # mlm: share of the pieces; twice BERT's, so twice the lessons
-    )
-    short_length: int = 32  # mlm: rows are read in parts of this length for the first
-    short_fraction: float = (
-        0.2  # of all steps: in short rows attention finds neighbours sooner
-    )
+    mlm_probability: float = 0.3  # twice BERT's: twice as many losses per sequence
+    short_length: int = 32  # mlm: sequences are cut to this length for the first
+    short_fraction: float = 0.2  # of all steps: attention finds neighbours sooner
     precision: str = "float32"  # of the matrix products: float32 or bfloat16
 
     @property
-    def rows(self) -> int:
-        """Rows per step."""
-        return self.tokens // language_models.CONTEXT[self.kind]
+    def batch_size(self) -> int:
+        """Sequences per step."""
+        return self.tokens // language_models.CONTEXT[self.objective]
 
     def learning_rate_at(self, step: int) -> float:
-        """Learning rate of a step: up in a straight line, then down in another."""
-        up = max(1, self.warmup_fraction * self.steps)
-        return self.learning_rate * min(
-            (step + 1) / up, (self.steps - step) / self.steps
-        )
+        """Learning rate of a step: linear warm-up, then linear decay."""
+        warmup = (step + 1) / max(1, self.warmup_fraction * self.steps)
+        return self.learning_rate * min(warmup, (self.steps - step) / self.steps)
 
     def length_at(self, step: int, length: int) -> int:
-        """Length in which rows of a length are read in a step."""
-        early = self.kind == "mlm" and step < self.short_fraction * self.steps
-        return min(self.short_length, length) if early else length
+        """Length to which sequences of a length are cut in a step."""
+        short = self.objective == "mlm" and step < self.short_fraction * self.steps
+        return min(self.short_length, length) if short else length
 
 
 def initialise(
-    recipe: Recipe, tokenizer, shape: language_models.Shape = language_models.OWN
+    recipe: Recipe,
+    tokenizer,
+    shape: language_models.Shape = language_models.OWN,
+    device=None,
 ):
     """Return model and optimizers before the first step, equal for equal recipes.
 
     The layers' matrices get Muon (Jordan et al. 2024), which learns more from a token
-    than AdamW does; its steps are scaled to AdamW's size, so one rate serves both.
+    than AdamW does; its steps are scaled to AdamW's size, so one learning rate serves
+    both. Embedding matrices and vectors get AdamW. Random numbers are drawn before the
+    model moves to the device, so every device starts from the same weights.
     """
     torch.manual_seed(recipe.seed)
-    model = language_models.build(recipe.kind, tokenizer, shape).train()
-    tables = {m.weight for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+    model = language_models.build(recipe.objective, tokenizer, shape)
+    model = model.to(device).train()
+    embeddings = {
+        m.weight for m in model.modules() if isinstance(m, torch.nn.Embedding)
+    }
     vectors = {p for p in model.parameters() if p.ndim < 2}  # biases and norms
-    matrices = [p for p in model.parameters() if p not in tables | vectors]
+    matrices = [p for p in model.parameters() if p not in embeddings | vectors]
     groups = [
-        {"params": [p for p in model.parameters() if p in tables]},
+        {"params": [p for p in model.parameters() if p in embeddings]},
         {"params": [p for p in model.parameters() if p in vectors], "weight_decay": 0},
     ]
     shared = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
@@ -75,30 +78,37 @@ def initialise(
     return model, [muon, adam]
 
 
-def step(recipe, model, optimizers, tokenizer, rows, number: int) -> float:
-    """Take one step of training; its number decides rows, masks and rate."""
-    size = recipe.tokens // rows.shape[1]
-    epoch, within = divmod(number, len(rows) // size)
-    dice = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
-    chosen = torch.randperm(len(rows), generator=dice)
-    chosen = chosen[within * size : (within + 1) * size]
-    batch = rows[chosen].view(-1, recipe.length_at(number, rows.shape[1]))
+def step(recipe, model, optimizers, tokenizer, sequences, number: int) -> float:
+    """Take one step of training and return its loss.
+
+    The number decides sequences, masks and learning rate. Raises FloatingPointError,
+    and leaves the weights as they are, when loss or gradient is not finite.
+    """
+    length = sequences.shape[1]
+    batch = _batch(recipe, sequences, number).view(-1, recipe.length_at(number, length))
     seed = recipe.seed * 1_000_003 + number
-    half = recipe.precision == "bfloat16"
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+    with hardware.autocast(model, recipe.precision):
         loss = language_models.loss(
-            recipe.kind,
-            model,
-            tokenizer,
-            batch,
-            seed,
-            mlm_probability=recipe.mlm_probability,
+            recipe.objective, model, tokenizer, batch, seed, recipe.mlm_probability
         )
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
+    if not (loss + norm).isfinite():
+        raise FloatingPointError(
+            f"in step {number + 1} the loss is {loss:g} and its gradient {norm:g}"
+        )
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate_at(number)
         optimizer.step()
         optimizer.zero_grad()
     return loss.item()
+
+
+def _batch(recipe, sequences, number: int) -> torch.Tensor:
+    """Return the sequences of a step; an epoch reads each once, in random order."""
+    size = recipe.tokens // sequences.shape[1]
+    epoch, within = divmod(number, len(sequences) // size)
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    order = torch.randperm(len(sequences), generator=generator)
+    return sequences[order[within * size : (within + 1) * size]]

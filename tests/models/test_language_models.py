@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from helpers.models import language_models, tokenizers
-from helpers.pretraining import pretrain
+from helpers.pretraining import run_folder
 
 KINDS = {"mlm": tokenizers.wordpiece, "clm": tokenizers.byte_pairs}
 OTHER = {"mlm": "clm", "clm": "mlm"}
@@ -49,7 +49,7 @@ def folders(models, tokenizer_of, tmp_path_factory):
     for kind, model in models.items():
         made[kind] = tmp_path_factory.mktemp(kind)
         tokenizer_of[kind].save_pretrained(made[kind])
-        pretrain._save_model(made[kind], model)
+        run_folder.save_model(made[kind], model)
     return made
 
 

@@ -9,11 +9,11 @@ from helpers.pretraining import checkpoint
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def initialise(width: int = 6):
+def initialise(hidden_size: int = 6):
     """A model in which one name ends like another, and an optimizer for each rank."""
     torch.manual_seed(0)
-    inner = torch.nn.Sequential(torch.nn.Linear(width, 1))
-    model = torch.nn.Sequential(torch.nn.Linear(4, width), inner)
+    inner = torch.nn.Sequential(torch.nn.Linear(hidden_size, 1))
+    model = torch.nn.Sequential(torch.nn.Linear(4, hidden_size), inner)
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim < 2]
     muon = torch.optim.Muon(matrices, lr=0.1)
@@ -61,29 +61,33 @@ def test_a_training_goes_on_as_if_it_had_never_stopped(tmp_path, stop):
     assert same(other, model)
 
 
-def test_what_was_said_about_it_comes_back(path):
-    assert checkpoint.about(path) == {"step": 3, "é": [1]}
+def test_the_notes_come_back(path):
+    assert checkpoint.notes(path) == {"step": 3, "é": [1]}
 
 
-@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.99, 0.9999])
-def test_a_state_cut_short_anywhere_is_refused(path, share):
+@pytest.mark.parametrize("fraction", [0, 0.001, 0.1, 0.5, 0.99, 0.9999])
+def test_a_state_cut_short_anywhere_is_refused(path, fraction):
     content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(checkpoint.StateError, match="damaged or cut short") as error:
-        checkpoint.about(path)
+    path.write_bytes(content[: int(fraction * len(content))])
+    with pytest.raises(checkpoint.PretrainError, match="damaged or cut short") as error:
+        checkpoint.notes(path)
     assert str(path) in str(error.value)
 
 
 @pytest.mark.parametrize("notes", [None, {"other": "x"}, {"about": "{"}])
 def test_a_file_that_is_no_state_is_refused(tmp_path, notes):
     save_file({"a": torch.zeros(2)}, tmp_path / "x.safetensors", metadata=notes)
-    with pytest.raises(checkpoint.StateError, match="damaged"):
-        checkpoint.about(tmp_path / "x.safetensors")
+    with pytest.raises(checkpoint.PretrainError, match="damaged"):
+        checkpoint.notes(tmp_path / "x.safetensors")
 
 
 def test_another_architecture_is_refused(path):
-    with pytest.raises(checkpoint.StateError, match="another architecture .0.weight"):
-        checkpoint.restore(path, *initialise(width=7))
+    with pytest.raises(
+        checkpoint.PretrainError, match="another architecture .0.weight"
+    ):
+        checkpoint.restore(path, *initialise(hidden_size=7))
     deeper = torch.nn.Sequential(*initialise()[0], torch.nn.Linear(1, 1))
-    with pytest.raises(checkpoint.StateError, match="another architecture .2.weight"):
+    with pytest.raises(
+        checkpoint.PretrainError, match="another architecture .2.weight"
+    ):
         checkpoint.restore(path, deeper, [torch.optim.AdamW(deeper.parameters())])

@@ -8,12 +8,13 @@ import torch
 from helpers.models import language_models, tokenizers
 from helpers.pretraining import costs, recipes
 
-SHAPE = language_models.Shape(num_layers=2, hidden_size=32, num_heads=2, context=64)
-KINDS = ["mlm", "clm"]
+LAYERS, HIDDEN_SIZE = 2, 32
+SHAPE = language_models.Shape(LAYERS, HIDDEN_SIZE, 2, 64)
+OBJECTIVES = ["mlm", "clm"]
 
 
-@pytest.fixture(params=KINDS)
-def kind(request):
+@pytest.fixture(params=OBJECTIVES)
+def objective(request):
     return request.param
 
 
@@ -26,26 +27,26 @@ def tokenizer_of(documents):
 
 
 @pytest.fixture
-def recipe(kind):
-    return recipes.Recipe(kind, 100, vocabulary="", corpus="", tokens=256)
+def recipe(objective):
+    return recipes.Recipe(objective, 100, vocabulary="", corpus="", tokens=256)
 
 
-def by_hand(kind, pieces_, asked):
-    """A layer has 4 w^2 weights in attention and 8 w^2 in the other part."""
-    layers = SHAPE.layers * 12 * SHAPE.width**2
+def by_hand(objective, vocabulary, predicted):
+    """A layer has 4 h^2 weights in attention and 8 h^2 in the feed-forward network."""
+    layers = LAYERS * 12 * HIDDEN_SIZE**2
     # BERT has a matrix more in its head, and one in the pooler only for other tasks
-    head = SHAPE.width**2 if kind == "mlm" else 0
-    return 6 * (layers + head + asked * pieces_ * SHAPE.width)
+    head = HIDDEN_SIZE**2 if objective == "mlm" else 0
+    return 6 * (layers + head + predicted * vocabulary * HIDDEN_SIZE)
 
 
-def test_operations_are_those_of_the_formula(kind, recipe, tokenizer_of):
-    model = language_models.build(kind, tokenizer_of[kind], SHAPE)
-    asked = 0.3 if kind == "mlm" else 1
-    wanted = by_hand(kind, len(tokenizer_of[kind]), asked)
+def test_operations_are_those_of_the_formula(objective, recipe, tokenizer_of):
+    model = language_models.build(objective, tokenizer_of[objective], SHAPE)
+    predicted = 0.3 if objective == "mlm" else 1
+    wanted = by_hand(objective, len(tokenizer_of[objective]), predicted)
     assert costs.operations_per_token(recipe, model) == pytest.approx(wanted)
 
 
-def test_asking_for_less_costs_less(tokenizer_of):
+def test_a_lower_masking_probability_costs_less(tokenizer_of):
     recipe = recipes.Recipe("mlm", 100, vocabulary="", corpus="")
     model = language_models.build("mlm", tokenizer_of["mlm"], SHAPE)
     few = costs.operations_per_token(replace(recipe, mlm_probability=0.1), model)
@@ -53,11 +54,11 @@ def test_asking_for_less_costs_less(tokenizer_of):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_speed_is_tokens_over_time(kind, recipe, tokenizer_of, monkeypatch):
+def test_speed_is_tokens_over_time(objective, recipe, tokenizer_of, monkeypatch):
     clock = iter([10.0, 14.0])
     monkeypatch.setattr(costs.time, "perf_counter", lambda: next(clock))
-    speed = costs.speed(recipe, tokenizer_of[kind], SHAPE)
-    model = language_models.build(kind, tokenizer_of[kind], SHAPE)
+    speed = costs.speed(recipe, tokenizer_of[objective], SHAPE)
+    model = language_models.build(objective, tokenizer_of[objective], SHAPE)
     assert speed.tokens == pytest.approx(costs.TIMED * 256 / 4)
     assert speed.weights == sum(p.numel() for p in model.parameters())
     counted = costs.operations_per_token(recipe, model)
@@ -65,26 +66,28 @@ def test_speed_is_tokens_over_time(kind, recipe, tokenizer_of, monkeypatch):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_whole_rows_are_timed(recipe, tokenizer_of, kind, monkeypatch):
+def test_whole_sequences_are_timed(recipe, tokenizer_of, objective, monkeypatch):
     seen, loss = set(), language_models.loss
 
-    def watched(kind, model, tokenizer, rows, *args, **options):
-        seen.add(tuple(rows.shape))
-        return loss(kind, model, tokenizer, rows, *args, **options)
+    def watched(objective, model, tokenizer, sequences, *args):
+        seen.add(tuple(sequences.shape))
+        return loss(objective, model, tokenizer, sequences, *args)
 
     monkeypatch.setattr(language_models, "loss", watched)
-    costs.speed(recipe, tokenizer_of[kind], SHAPE)
+    costs.speed(recipe, tokenizer_of[objective], SHAPE)
     assert seen == {(4, 64)}
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_shares_add_up_and_know_the_main_kinds_of_work(kind, recipe, tokenizer_of):
-    shares = costs.shares(recipe, tokenizer_of[kind], SHAPE)
-    assert sum(shares.values()) == pytest.approx(1)
-    assert list(shares.values()) == sorted(shares.values(), reverse=True)
-    assert set(shares) == {*costs.WORK, costs.OPTIMIZER, costs.REST}
+def test_fractions_add_up_and_know_the_main_types_of_work(
+    objective, recipe, tokenizer_of
+):
+    fractions = costs.fractions(recipe, tokenizer_of[objective], SHAPE)
+    assert sum(fractions.values()) == pytest.approx(1)
+    assert list(fractions.values()) == sorted(fractions.values(), reverse=True)
+    assert set(fractions) == {*costs.WORK, costs.OPTIMIZER, costs.REST}
     for work in ("matrix products", "GELU", "layer normalisation", costs.OPTIMIZER):
-        assert shares[work] > 0
+        assert fractions[work] > 0
 
 
 def test_products_of_the_optimizer_are_the_optimizers(recipe, tokenizer_of):

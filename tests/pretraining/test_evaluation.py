@@ -11,26 +11,26 @@ from helpers import metrics
 from helpers.models import language_models, tokenizers
 from helpers.pretraining import evaluation
 
-SMALL = language_models.Shape(num_layers=1, hidden_size=16, num_heads=2, context=32)
+SMALL = language_models.Shape(1, 16, 2, context=32)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def texts(documents):
-    parts = {"train": (0, 180), "validation": (180, 210), "test": (210, 240)}
+    splits = {"train": (0, 180), "validation": (180, 210), "test": (210, 240)}
     return DatasetDict(
-        {n: Dataset.from_dict({"text": documents[a:b]}) for n, (a, b) in parts.items()}
+        {n: Dataset.from_dict({"text": documents[a:b]}) for n, (a, b) in splits.items()}
     )
 
 
-def world(kind, texts):
-    """Return a newborn model in training mode, its tokenizer, and packed rows."""
-    train = {"mlm": tokenizers.wordpiece, "clm": tokenizers.byte_pairs}[kind]
+def world(objective, texts):
+    """Return a new model in training mode, its tokenizer, and packed sequences."""
+    train = {"mlm": tokenizers.wordpiece, "clm": tokenizers.byte_pairs}[objective]
     tokenizer = train(texts["train"]["text"], 300)
     data = {n: tokenizers.pack(p["text"], tokenizer, 32) for n, p in texts.items()}
     torch.manual_seed(0)
-    return language_models.build(kind, tokenizer, SMALL).train(), tokenizer, data
+    return language_models.build(objective, tokenizer, SMALL).train(), tokenizer, data
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def mlm(texts):
     return world("mlm", texts)
 
 
-def test_next_pieces_are_those_of_the_test_split_but_the_first_two(clm, texts):
+def test_next_tokens_are_those_of_the_test_split_but_the_first_two(clm, texts):
     model, tokenizer, data = clm
     figures = evaluation.figures("clm", model, tokenizer, texts, data)
     assert not model.training
@@ -53,18 +53,18 @@ def test_next_pieces_are_those_of_the_test_split_but_the_first_two(clm, texts):
     assert figures["perplexity"].value == pytest.approx(expected, rel=1e-5)
 
 
-def test_single_pieces_are_counted_in_the_training_split(clm, texts):
+def test_single_tokens_are_counted_in_the_training_split(clm, texts):
     model, tokenizer, data = clm
     figures = evaluation.figures("clm", model, tokenizer, texts, data)
     seen = Counter(data["train"].flatten().tolist())
     total = data["train"].numel() + len(tokenizer)
     test = tokenizers.stream(texts["test"]["text"], tokenizer)[2:].tolist()
-    losses = [-np.log((seen[piece] + 1) / total) for piece in test]
+    losses = [-np.log((seen[token] + 1) / total) for token in test]
     found = figures["unigram_perplexity"]
     assert found.value == pytest.approx(np.exp(np.mean(losses)))
 
 
-def test_counting_three_beats_counting_one_which_beats_a_newborn_model(clm, texts):
+def test_trigrams_beat_unigrams_which_beat_a_new_model(clm, texts):
     figures = evaluation.figures("clm", *clm[:2], texts, clm[2])
     three, one, none = (
         figures[name]
@@ -98,7 +98,7 @@ def test_no_more_than_the_first_tokens_are_read(clm, mlm, texts, monkeypatch):
         assert figure.n == (labels != -100).sum()
 
 
-def test_masked_pieces_are_scored_on_masks_that_never_change(mlm, texts):
+def test_masked_tokens_are_scored_on_masks_that_never_change(mlm, texts):
     model, tokenizer, data = mlm
     first = evaluation.figures("mlm", model, tokenizer, texts, data)
     torch.manual_seed(99)
@@ -109,16 +109,16 @@ def test_masked_pieces_are_scored_on_masks_that_never_change(mlm, texts):
     assert first["masked_accuracy"].n == len(losses)
 
 
-def test_the_baseline_always_guesses_the_most_frequent_piece(mlm, texts):
+def test_the_baseline_always_predicts_the_most_frequent_token(mlm, texts):
     model, tokenizer, data = mlm
     figures = evaluation.figures("mlm", model, tokenizer, texts, data)
     special = set(tokenizer.all_special_ids)
     seen = Counter(i for i in data["train"].flatten().tolist() if i not in special)
     _, labels = language_models.mask(data["test"], tokenizer, language_models.MASK_SEED)
     wanted = labels[labels != -100]
-    share = (wanted == seen.most_common(1)[0][0]).float().mean().item()
-    assert 0 < share < 0.2
-    assert figures["unigram_accuracy"].value == pytest.approx(share)
+    fraction = (wanted == seen.most_common(1)[0][0]).float().mean().item()
+    assert 0 < fraction < 0.2
+    assert figures["unigram_accuracy"].value == pytest.approx(fraction)
 
 
 def test_a_model_that_knows_all_is_always_right(mlm, texts, monkeypatch):

@@ -18,16 +18,16 @@ LOG = """step,tokens,seconds,learning_rate,loss,held_out_loss
 """
 
 
-def finished(folder, kind: str, source: str):
+def finished(folder, objective: str, source: str):
     """Write what a run leaves behind for its card."""
     held_out = {
         name: {"value": 10.5 + i, "interval": (9.25 + i, 11.75 + i), "n": 2000 + i}
-        for i, name in enumerate(FIGURES[kind])
+        for i, name in enumerate(FIGURES[objective])
     }
     results = {
         "source": source,
         "recipe": {
-            "kind": kind,
+            "objective": objective,
             "steps": 30,
             "seed": 17,
             "tokens": 1024,
@@ -49,7 +49,7 @@ def finished(folder, kind: str, source: str):
         "versions": {"torch": "2.0.9", "transformers": "5.0.9"},
     }
     (folder / "results.json").write_text(json.dumps(results), encoding="utf-8")
-    length = {"mlm": "max_position_embeddings", "clm": "n_positions"}[kind]
+    length = {"mlm": "max_position_embeddings", "clm": "n_positions"}[objective]
     config = {"vocab_size": 8192, length: 99}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "log.csv").write_text(LOG, encoding="utf-8")
@@ -58,30 +58,30 @@ def finished(folder, kind: str, source: str):
     return (folder / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(params=FIGURES)
-def kind(request):
+@pytest.fixture(scope="module", params=FIGURES)
+def objective(request):
     return request.param
 
 
-@pytest.fixture
-def card(kind, tmp_path):
-    return finished(tmp_path, kind, model_card.REVIEWS)
+@pytest.fixture(scope="module")
+def card(objective, tmp_path_factory):
+    return finished(tmp_path_factory.mktemp("run"), objective, model_card.REVIEWS)
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        "Seed 17; 30 steps of 1,024 pieces in rows of 99",
-        "18,001 documents, 20,480 pieces, seen 1.5 times",
+        "Seed 17; 30 steps of 1,024 tokens in sequences of 99",
+        "18,001 documents, 20,480 tokens, read 1.5 times",
         "Another 3,002 documents served",
         "and 3,003 to test",
-        "rate 0.002 after a warm-up over 3% of the steps",
+        "learning rate 0.002 after a warm-up over 3% of the steps",
         "betas 0.85 and 0.995",
         "weight decay 0.15",
         "clipped at 1.25",
         "bfloat16 matrix products",
         "6 cores, 2.0 hours, torch 2.0.9, transformers 5.0.9, 2026-01-31",
-        "1.3 million parameters, knows 8,192 word pieces and reads at most 99",
+        "1.3 million parameters and a vocabulary of 8,192 tokens, and reads at most 99",
         "from 8.2 to 6.50, held out 6.75",
         "`dtype=torch.float32`",
     ],
@@ -94,42 +94,43 @@ def test_the_head_can_be_read_by_the_hub(card):
     assert card.startswith("---\nlicense: apache-2.0\nlanguage: en\n---\n# A small ")
 
 
-def test_the_command_makes_the_same_kind_again(card, kind):
-    assert f"`python -m helpers pretrain {kind}`" in card
+def test_the_card_names_its_command_and_its_task(card, objective):
+    assert f"`python -m helpers pretrain {objective}`" in card
     task = {
-        "mlm": "predict masked tokens (35% are selected, 15 % when scored; of these 80 % "
-        "become `[MASK]`, 10 % a random token, 10 % stay), at first, for 45% of the "
-        "steps, in sequences of 48.",
+        "mlm": "predict masked tokens (35% are selected, 15 % when evaluated; of these "
+        "80 % become `[MASK]`, 10 % a random token, 10 % stay), at first, for 45% of "
+        "the steps, in sequences of 48.",
         "clm": "predict the next token.",
     }
-    assert f"learned to {task[kind]}" in " ".join(card.split())
-    assert model_card.TITLES[kind] in card
+    assert f"learned to {task[objective]}" in " ".join(card.split())
+    assert model_card.TITLES[objective] in card
 
 
-def test_only_the_masked_model_has_two_ways_of_reading_to_explain(card, kind):
-    assert ("it lies high while training reads parts" in card) is (kind == "mlm")
+def test_only_the_masked_model_has_two_losses_to_explain(card, objective):
+    words = "high while training reads short sequences"
+    assert (words in " ".join(card.split())) is (objective == "mlm")
 
 
-def test_every_figure_has_a_row_with_its_interval_and_size(card, kind):
+def test_every_figure_has_a_row_with_its_interval_and_size(card, objective):
     rows = [line for line in card.splitlines() if line.startswith("| ")][1:]
     assert rows == [
         f"| {model_card.MEANING[name]} | {10.5 + i:.4g} | {9.25 + i:.4g} to "
         f"{11.75 + i:.4g} | {2000 + i:,} |"
-        for i, name in enumerate(FIGURES[kind])
+        for i, name in enumerate(FIGURES[objective])
     ]
 
 
-def test_only_reviews_have_the_biases_of_reviewers(tmp_path, kind):
-    assert "**Biases.**" in finished(tmp_path, kind, model_card.REVIEWS)
-    other = finished(tmp_path, kind, "my {odd} corpus.txt")
+def test_only_reviews_have_the_biases_of_their_writers(tmp_path, objective):
+    assert "**Biases.**" in finished(tmp_path, objective, model_card.REVIEWS)
+    other = finished(tmp_path, objective, "my {odd} corpus.txt")
     assert "**Biases.**" not in other
     assert "**Data.** my {odd} corpus.txt: 18,001" in other
     assert "IMDB" not in other
 
 
-def test_the_curve_is_a_picture_and_stays_closed(tmp_path, kind):
+def test_the_curve_is_a_picture_and_stays_closed(tmp_path, objective):
     before = plt.get_fignums()
-    finished(tmp_path, kind, "x.txt")
+    finished(tmp_path, objective, "x.txt")
     assert (tmp_path / "curve.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert plt.get_fignums() == before
 

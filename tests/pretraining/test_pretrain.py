@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -25,21 +26,21 @@ from helpers.cli import pretrain as pretrain_command
 from helpers.data import corpora
 from helpers.models import language_models, tokenizers
 from helpers.paths import ROOT
-from helpers.pretraining import checkpoint, model_card, pretrain, recipes
+from helpers.pretraining import checkpoint, model_card, pretrain, recipes, run_folder
 
-KINDS = ["mlm", "clm"]
-SHAPE = language_models.Shape(num_layers=1, hidden_size=32, num_heads=2)
+OBJECTIVES = ["mlm", "clm"]
+SHAPE = language_models.Shape(1, 32, 2)
 FULL_SIZE = language_models.build
 STEPS, DEATH = 12, 8
 MOMENTS = ["before", "within", "after"]  # the saving of a state
 COMMAND = """
 import sys
-from helpers.cli import main
+from helpers.cli import main, pretrain
 
-main.ensure = lambda argv: 0.0
+pretrain.ensure = lambda argv: 0.0
 sys.exit(main.main(sys.argv[1:]))
 """
-NURSERY = """
+KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
@@ -53,29 +54,29 @@ build, save, sync = language_models.build, checkpoint.save, os.fsync
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-def live(kind, moment):
-    def save_and_die(path, about, *rest):
-        doomed = about["step"] == death
+def live(objective, moment):
+    def save_and_die(path, notes, *rest):
+        doomed = notes["step"] == death
         if doomed and moment == "before":
             die()
         os.fsync = die if doomed and moment == "within" else sync
-        save(path, about, *rest)
+        save(path, notes, *rest)
         if doomed:
             die()
 
     torch.set_num_threads(1)
     small = language_models.Shape(1, 32, 2)
-    language_models.build = lambda kind, tokenizer, _: build(kind, tokenizer, small)
+    language_models.build = lambda *given: build(*given[:2], small)
     checkpoint.save = save_and_die
-    pretrain.hardware.precision = lambda: "float32"
+    pretrain.hardware.precision = lambda _: "float32"
     pretrain.SAVE_SECONDS, pretrain.LOG_ROWS, pretrain.HELD_OUT_EVERY = 0, 6, 2
-    pretrain.run(kind, place / f"{kind}-{moment}", steps=steps, corpus=corpus)
+    pretrain.run(objective, place / f"{objective}-{moment}", steps=steps, corpus=corpus)
 
-for kind in ("mlm", "clm"):
+for objective in ("mlm", "clm"):
     for moment in ("before", "within", "after"):
         child = os.fork()
         if not child:
-            live(kind, moment)
+            live(objective, moment)
             os._exit(0)
         print(-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
@@ -90,7 +91,7 @@ def small():
         patch.setattr(
             language_models, "build", lambda *given: FULL_SIZE(*given[:2], SHAPE)
         )
-        patch.setattr(hardware, "precision", lambda: "float32")
+        patch.setattr(hardware, "precision", lambda _: "float32")
         patch.setattr(pretrain, "SAVE_SECONDS", 0)
         patch.setattr(pretrain, "LOG_ROWS", 6)
         patch.setattr(pretrain, "HELD_OUT_EVERY", 2)
@@ -98,21 +99,20 @@ def small():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(params=KINDS)
-def kind(request):
+@pytest.fixture(params=OBJECTIVES)
+def objective(request):
     return request.param
 
 
 @pytest.fixture(scope="module")
 def finished(corpus, tmp_path_factory):
     """Return the folder of a run that nothing interrupted."""
-    made = {}
 
-    def run(kind, steps=STEPS):
-        if (kind, steps) not in made:
-            made[kind, steps] = tmp_path_factory.mktemp("finished") / kind
-            pretrain.run(kind, made[kind, steps], steps=steps, corpus=corpus)
-        return made[kind, steps]
+    @cache
+    def run(objective):
+        out = tmp_path_factory.mktemp("finished") / objective
+        pretrain.run(objective, out, steps=STEPS, corpus=corpus)
+        return out
 
     return run
 
@@ -123,36 +123,45 @@ def killed(corpus, tmp_path_factory):
     if os.name == "nt":
         pytest.skip("Windows has no SIGKILL")
     place = tmp_path_factory.mktemp("killed")
-    script = [sys.executable, "-c", NURSERY, STEPS, DEATH, corpus, place]
+    script = [sys.executable, "-c", KILLED, STEPS, DEATH, corpus, place]
     done = subprocess.run([*map(str, script)], cwd=ROOT, stdout=-1, timeout=1200)
     assert done.stdout.split() == [b"%d" % signal.SIGKILL] * 6
     return place
 
 
-@pytest.fixture
-def interrupted(killed, kind, tmp_path):
-    """A copy of a run that was killed after its state was saved."""
-    return shutil.copytree(killed / f"{kind}-after", tmp_path / "run")
+@contextmanager
+def ctrl_c_after(steps: int):
+    """Let Ctrl-C come after so many steps."""
+    loss, left = language_models.loss, iter(range(steps))
+
+    def tired(*args):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return loss(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(language_models, "loss", tired)
+        yield
+
+
+@pytest.fixture(scope="module")
+def stopped(corpus, tmp_path_factory):
+    """Return the folder of a run that Ctrl-C stopped."""
+
+    @cache
+    def run(objective):
+        out = tmp_path_factory.mktemp("stopped") / objective
+        with ctrl_c_after(DEATH + 1), pytest.raises(KeyboardInterrupt):
+            pretrain.run(objective, out, steps=STEPS, corpus=corpus)
+        return out
+
+    return run
 
 
 @pytest.fixture
-def interrupt_after(monkeypatch):
-    """Return a context in which Ctrl-C comes after so many steps."""
-
-    @contextmanager
-    def context(steps: int):
-        loss, left = language_models.loss, iter(range(steps))
-
-        def tired(*args, **options):
-            if next(left, None) is None:
-                raise KeyboardInterrupt
-            return loss(*args, **options)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(language_models, "loss", tired)
-            yield
-
-    return context
+def interrupted(stopped, objective, tmp_path):
+    """A copy of a run that was interrupted after its state was saved."""
+    return shutil.copytree(stopped(objective), tmp_path / "run")
 
 
 @pytest.fixture
@@ -169,8 +178,8 @@ def command(monkeypatch, capfd):
 
 
 def sentence(err: str) -> str:
-    """Return the one sentence that was said, leaving out the progress bar."""
-    (line,) = [x for x in err.splitlines() if x.strip() and "step/s" not in x[-60:]]
+    """Return the one sentence that was printed, leaving out the progress bar."""
+    (line,) = [x for x in err.splitlines() if x.strip() and "%|" not in x]
     assert line.endswith(".")
     assert "Traceback" not in err
     return line
@@ -204,63 +213,62 @@ def content(folder) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_run_goes_on_to_the_very_same_weights(
-    killed, finished, kind, moment, corpus, tmp_path
+    killed, finished, objective, moment, corpus, tmp_path
 ):
-    out = shutil.copytree(killed / f"{kind}-{moment}", tmp_path / "run")
+    out = shutil.copytree(killed / f"{objective}-{moment}", tmp_path / "run")
     saved = DEATH if moment == "after" else DEATH - 2
-    assert checkpoint.about(out / pretrain.STATE)["step"] == saved
+    assert checkpoint.notes(out / pretrain.STATE)["step"] == saved
     assert int(rows(out)[-1]["step"]) == DEATH
     assert (out / "state.safetensors.partial").exists() == (moment == "within")
-    pretrain.run(kind, out, resume=True, corpus=corpus)
-    assert_same(out, finished(kind))
+    pretrain.run(objective, out, resume=True, corpus=corpus)
+    assert_same(out, finished(objective))
     seconds = [float(row["seconds"]) for row in rows(out)]
     assert seconds == sorted(seconds)
 
 
 def test_a_run_can_be_interrupted_again_and_again(
-    finished, kind, corpus, tmp_path, interrupt_after
+    finished, objective, corpus, tmp_path
 ):
     out, budget = tmp_path / "run", {"steps": STEPS}
     for lives in (3, 5, 4):
-        with interrupt_after(lives), pytest.raises(KeyboardInterrupt):
-            pretrain.run(kind, out, corpus=corpus, **budget)
+        with ctrl_c_after(lives), pytest.raises(KeyboardInterrupt):
+            pretrain.run(objective, out, corpus=corpus, **budget)
         budget = {"resume": True}
-    pretrain.run(kind, out, corpus=corpus, resume=True)
-    assert_same(out, finished(kind))
+    pretrain.run(objective, out, corpus=corpus, resume=True)
+    assert_same(out, finished(objective))
 
 
 def test_a_run_killed_while_its_figures_are_made_only_makes_them(
-    finished, kind, corpus, tmp_path, monkeypatch
+    finished, objective, corpus, tmp_path, monkeypatch
 ):
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(model_card, "write_card", lambda folder: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            pretrain.run(kind, out, steps=STEPS, corpus=corpus)
+            pretrain.run(objective, out, steps=STEPS, corpus=corpus)
     monkeypatch.setattr(
         language_models, "loss", lambda *_: pytest.fail("trained again")
     )
-    pretrain.run(kind, out, resume=True, corpus=corpus)
-    assert_same(out, finished(kind))
+    pretrain.run(objective, out, resume=True, corpus=corpus)
+    assert_same(out, finished(objective))
 
 
-def test_a_last_row_cut_short_is_forgotten(interrupted, finished, kind, corpus):
+def test_a_last_row_cut_short_is_forgotten(interrupted, finished, objective, corpus):
     with (interrupted / "log.csv").open("a", encoding="utf-8") as log:
         log.write("1")  # of 10, say, when the disk was full
-    pretrain.run(kind, interrupted, resume=True, corpus=corpus)
-    assert_same(interrupted, finished(kind))
+    pretrain.run(objective, interrupted, resume=True, corpus=corpus)
+    assert_same(interrupted, finished(objective))
 
 
-def test_the_precision_is_that_of_the_start(
-    corpus, tmp_path, monkeypatch, interrupt_after
-):
+def test_the_precision_is_that_of_the_start(corpus, tmp_path, monkeypatch):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     with monkeypatch.context() as patch:
-        patch.setattr(hardware, "precision", lambda: "bfloat16")
+        patch.setattr(hardware, "precision", lambda _: "bfloat16")
         pretrain.run("clm", whole, steps=4, corpus=corpus)
-        with interrupt_after(3), pytest.raises(KeyboardInterrupt):
+        with ctrl_c_after(3), pytest.raises(KeyboardInterrupt):
             pretrain.run("clm", parts, steps=4, corpus=corpus)
     pretrain.run("clm", parts, resume=True, corpus=corpus)
     assert_same(whole, parts)
@@ -296,29 +304,27 @@ def test_the_command_shows_its_progress_stops_at_ctrl_c_and_goes_on(
     assert f"/{steps} [" in text
     assert f"goes on from the last checkpoint in {out}." in sentence(text)
 
-    stored = checkpoint.about(out / pretrain.STATE)["recipe"]["precision"]
-    monkeypatch.setattr(hardware, "precision", lambda: stored)
+    stored = checkpoint.notes(out / pretrain.STATE)["recipe"]["precision"]
+    monkeypatch.setattr(hardware, "precision", lambda _: stored)
     monkeypatch.setattr(pretrain, "LOG_ROWS", 200)
     monkeypatch.setattr(pretrain, "HELD_OUT_EVERY", 10)
     pretrain.run("clm", whole, steps=steps, corpus=corpus)
-    code, said, _ = command("clm", "--resume", "--corpus", corpus, "--out", out)
+    code, printed, _ = command("clm", "--resume", "--corpus", corpus, "--out", out)
     assert code == 0
-    assert "perplexity: " in said
-    assert f"Model, tokenizer, log and card are in {out}." in said
+    assert "perplexity: " in printed
+    assert f"Model, tokenizer, log and card are in {out}." in printed
     assert_same(out, whole)
 
 
-def test_ctrl_c_gives_a_sentence(
-    finished, kind, corpus, tmp_path, command, interrupt_after
-):
+def test_ctrl_c_gives_a_sentence(finished, objective, corpus, tmp_path, command):
     out = tmp_path / "run"
-    argv = (kind, "--corpus", corpus, "--out", out)
-    with interrupt_after(5):
+    argv = (objective, "--corpus", corpus, "--out", out)
+    with ctrl_c_after(5):
         code, _, err = command(*argv, "--steps", STEPS)
     assert code == 130
     assert "the same command with --resume" in sentence(err)
     assert command(*argv, "--resume")[0] == 0
-    assert_same(out, finished(kind))
+    assert_same(out, finished(objective))
 
 
 def test_ctrl_c_before_the_first_checkpoint_promises_nothing(
@@ -359,50 +365,53 @@ def test_an_unusable_corpus_gets_a_sentence(tmp_path, command, name):
         file.mkdir()
     elif given is not None:
         file.write_bytes(given)
-    code, said, err = command("clm", "--steps", 3, "--corpus", file, "--out", out)
+    code, printed, err = command("clm", "--steps", 3, "--corpus", file, "--out", out)
     assert code == 1
     assert words in sentence(err)
-    assert said == ""
+    assert printed == ""
     assert not (out / pretrain.STATE).exists()
 
 
 @pytest.mark.parametrize("n", [4, 20])
-def test_too_few_documents_are_counted(documents, kind, tmp_path, command, n):
-    file = tmp_path / "few.txt"
+def test_too_few_documents_are_counted(documents, objective, tmp_path, command, n):
+    file, out = tmp_path / "few.txt", tmp_path / "run"
     file.write_text("\n".join(documents[:n]), encoding="utf-8")
-    code, _, err = command(kind, "--steps", 1, "--corpus", file, "--out", tmp_path)
+    code, _, err = command(objective, "--steps", 1, "--corpus", file, "--out", out)
     assert code == 1
     left = len(corpora.documents(file)["train"])
     words = sentence(err)
     assert f"{left} documents are left to train on" in words
     assert (
-        f"needs {recipes.Recipe.tokens // language_models.CONTEXT[kind]} rows" in words
+        f"needs {recipes.Recipe.tokens // language_models.CONTEXT[objective]} sequences"
+        in words
     )
 
 
-def test_too_short_a_budget_gets_a_sentence(kind, corpus, tmp_path, command):
-    argv = (kind, "--corpus", corpus, "--out", tmp_path)
+def test_too_short_a_budget_gets_a_sentence(objective, corpus, tmp_path, command):
+    argv = (objective, "--corpus", corpus, "--out", tmp_path)
     code, _, err = command(*argv, "--minutes", "1e-9")
     assert code == 1
     assert "1e-09 minutes are too short for one step" in sentence(err)
     assert command(*argv, "--steps", 2)[0] == 0
 
 
-def test_minutes_become_steps_by_timing_some(kind, corpus, tmp_path, monkeypatch):
+def test_minutes_become_steps_by_timing_some(objective, corpus, tmp_path, monkeypatch):
     clock = iter([100.0, 100.0 + pretrain.TIMED_STEPS * 0.5])
     timer = SimpleNamespace(perf_counter=lambda: next(clock), monotonic=time.monotonic)
     monkeypatch.setattr(pretrain, "time", timer)
     timed, counted = tmp_path / "timed", tmp_path / "counted"
-    pretrain.run(kind, timed, minutes=3.4 * 0.5 / 0.95 / 60, corpus=corpus)
-    pretrain.run(kind, counted, steps=3, corpus=corpus)
+    pretrain.run(objective, timed, minutes=3.4 * 0.5 / 0.95 / 60, corpus=corpus)
+    pretrain.run(objective, counted, steps=3, corpus=corpus)
     assert_same(timed, counted)  # and the steps that were timed left no trace
 
 
-def test_there_must_be_something_to_resume(finished, kind, tmp_path, command, corpus):
-    done = finished(kind)
+def test_there_must_be_something_to_resume(
+    finished, objective, tmp_path, command, corpus
+):
+    done = finished(objective)
     before = content(done)
     for out in (tmp_path / "nowhere", done):
-        code, _, err = command(kind, "--resume", "--out", out, "--corpus", corpus)
+        code, _, err = command(objective, "--resume", "--out", out, "--corpus", corpus)
         assert code == 1
         assert f"There is no interrupted run in {out}" in sentence(err)
     assert content(done) == before
@@ -410,23 +419,25 @@ def test_there_must_be_something_to_resume(finished, kind, tmp_path, command, co
 
 
 def test_neither_an_interrupted_nor_a_finished_run_is_overwritten(
-    interrupted, finished, kind, command, corpus
+    interrupted, finished, objective, command, corpus
 ):
     for out, words in (
         (interrupted, "There is an interrupted run"),
-        (finished(kind), "There is a finished run"),
+        (finished(objective), "There is a finished run"),
     ):
         before = content(out)
-        code, _, err = command(kind, "--steps", 2, "--corpus", corpus, "--out", out)
+        code, _, err = command(
+            objective, "--steps", 2, "--corpus", corpus, "--out", out
+        )
         assert code == 1
         assert words in sentence(err)
         assert content(out) == before
 
 
-def cut(name: str, share: float):
+def cut(name: str, fraction: float):
     def damage(out, corpus) -> None:
         whole = (out / name).read_bytes()
-        (out / name).write_bytes(whole[: int(share * len(whole))])
+        (out / name).write_bytes(whole[: int(fraction * len(whole))])
 
     return damage
 
@@ -435,10 +446,10 @@ def lose(name: str):
     return lambda out, corpus: (out / name).unlink()
 
 
-def learn_other_pieces(out, corpus) -> None:
+def learn_other_tokens(out, corpus) -> None:
     train = {5: tokenizers.wordpiece, 2: tokenizers.byte_pairs}
     special = len(AutoTokenizer.from_pretrained(out).all_special_ids)
-    texts = ["entirely other words " * 9, "make other pieces " * 9]
+    texts = ["entirely other words " * 9, "make other tokens " * 9]
     train[special](texts).save_pretrained(out)
 
 
@@ -464,41 +475,47 @@ def write_nonsense(out, corpus) -> None:
         (lose("log.csv"), "log.csv is missing"),
         (cut("log.csv", 0), "missing or damaged"),
         (write_nonsense, "missing or damaged"),
-        (learn_other_pieces, "its vocabulary is"),
+        (learn_other_tokens, "its vocabulary is"),
         (other_corpus, "its corpus is"),
     ],
 )
 def test_a_damaged_run_is_left_as_it_is(
-    interrupted, kind, command, corpus, tmp_path, damage, words
+    interrupted, objective, command, corpus, tmp_path, damage, words
 ):
     file = shutil.copy(corpus, tmp_path / "corpus.txt")
     damage(interrupted, file)
     before = content(interrupted)
-    code, _, err = command(kind, "--resume", "--corpus", file, "--out", interrupted)
+    code, _, err = command(
+        objective, "--resume", "--corpus", file, "--out", interrupted
+    )
     assert code == 1
     assert words in sentence(err)
     assert str(interrupted) in err
     assert content(interrupted) == before
 
 
-def test_a_run_of_the_other_kind_is_left_as_it_is(interrupted, kind, command, corpus):
-    other = {"mlm": "clm", "clm": "mlm"}[kind]
+def test_a_run_of_the_other_objective_is_left_as_it_is(
+    interrupted, objective, command, corpus
+):
+    other = {"mlm": "clm", "clm": "mlm"}[objective]
     before = content(interrupted)
     code, _, err = command(other, "--resume", "--corpus", corpus, "--out", interrupted)
     assert code == 1
-    assert f"its kind is {kind}, not {other}" in sentence(err)
+    assert f"its objective is {objective}, not {other}" in sentence(err)
     assert content(interrupted) == before
 
 
 def test_a_run_of_another_shape_is_left_as_it_is(
-    interrupted, kind, command, corpus, monkeypatch
+    interrupted, objective, command, corpus, monkeypatch
 ):
-    wider = language_models.Shape(num_layers=1, hidden_size=64, num_heads=2)
+    wider = language_models.Shape(1, 64, 2)
     monkeypatch.setattr(
         language_models, "build", lambda *given: FULL_SIZE(*given[:2], wider)
     )
     before = content(interrupted)
-    code, _, err = command(kind, "--resume", "--corpus", corpus, "--out", interrupted)
+    code, _, err = command(
+        objective, "--resume", "--corpus", corpus, "--out", interrupted
+    )
     assert code == 1
     assert "another architecture" in sentence(err)
     assert content(interrupted) == before
@@ -526,38 +543,38 @@ def test_a_disk_that_fills_costs_nothing_but_the_last_steps(
     assert "The disk is full" in sentence(err)
     assert "go on with --resume" in err
     assert not list(out.glob("*.partial"))
-    assert checkpoint.about(out / pretrain.STATE)["step"] == step
+    assert checkpoint.notes(out / pretrain.STATE)["step"] == step
     assert command(*argv, "--resume")[0] == 0
     assert_same(out, finished("clm"))
 
 
 def test_a_really_full_disk_costs_nothing_but_the_last_steps(
-    finished, kind, corpus, small_disk, command
+    finished, objective, corpus, small_disk, command
 ):
-    """There is room for the weights, but not for what the optimizers remember too."""
+    """There is room for the weights, but not for the optimizers' states too."""
     tokenizer, model = (
-        (finished(kind) / name).stat().st_size
+        (finished(objective) / name).stat().st_size
         for name in ("tokenizer.json", "model.safetensors")
     )
     disk = small_disk(tokenizer + 3 * model + 40_000)  # weights take twice the model
-    argv = (kind, "--corpus", corpus, "--out", disk / "run")
+    argv = (objective, "--corpus", corpus, "--out", disk / "run")
     code, _, err = command(*argv, "--steps", STEPS)
     assert code == 1
     assert "The disk is full" in sentence(err)
     assert "go on with --resume" in err
-    assert checkpoint.about(disk / "run" / pretrain.STATE)["step"] == 0
+    assert checkpoint.notes(disk / "run" / pretrain.STATE)["step"] == 0
     larger = ["mount", "-o", "remount,size=50m", str(disk)]
     subprocess.run(larger, check=True)
     assert command(*argv, "--resume")[0] == 0
-    assert_same(disk / "run", finished(kind))
+    assert_same(disk / "run", finished(objective))
 
 
 @pytest.mark.parametrize("size", [4096, 12_288, 32_768])
 def test_a_disk_that_was_always_full_gets_a_sentence(
-    kind, corpus, small_disk, command, size
+    objective, corpus, small_disk, command, size
 ):
     out = small_disk(size) / "run"
-    argv = (kind, "--steps", 2, "--corpus", corpus, "--out", out)
+    argv = (objective, "--steps", 2, "--corpus", corpus, "--out", out)
     code, _, err = command(*argv)
     assert code == 1
     assert "nothing was trained yet, so start again" in sentence(err)
@@ -571,10 +588,10 @@ def test_a_folder_that_is_a_file_gets_a_sentence(corpus, tmp_path, command):
     assert str(tmp_path / "file") in sentence(err)
 
 
-def test_the_log_has_a_row_now_and_then(finished, kind):
-    log = rows(finished(kind))
-    assert tuple(log[0]) == pretrain.COLUMNS
-    recipe = recipes.Recipe(kind, STEPS, vocabulary="", corpus="")
+def test_the_log_has_a_row_now_and_then(finished, objective):
+    log = rows(finished(objective))
+    assert tuple(log[0]) == run_folder.COLUMNS
+    recipe = recipes.Recipe(objective, STEPS, vocabulary="", corpus="")
     assert [int(row["step"]) for row in log] == [2, 4, 6, 8, 10, 12]
     for row in log:
         step = int(row["step"])
@@ -583,54 +600,59 @@ def test_the_log_has_a_row_now_and_then(finished, kind):
         assert bool(row["held_out_loss"]) == (step % 4 == 0)
 
 
-def test_something_is_learned(finished, kind):
-    log = rows(finished(kind))
+def test_something_is_learned(finished, objective):
+    log = rows(finished(objective))
     held_out = [float(r["held_out_loss"]) for r in log if r["held_out_loss"]]
     assert float(log[-1]["loss"]) < float(log[0]["loss"]) - 0.1
     assert held_out[-1] < held_out[0]
     assert all(math.isfinite(loss) for loss in held_out)
 
 
-def test_the_saved_model_is_the_one_that_was_measured(finished, kind, corpus):
-    model, tokenizer = language_models.load(kind, finished(kind))
+def test_the_saved_model_is_the_one_that_was_measured(finished, objective, corpus):
+    model, tokenizer = language_models.load(objective, finished(objective))
     text = corpora.documents(corpus)["validation"]["text"]
-    validation = tokenizers.pack(text, tokenizer, language_models.CONTEXT[kind])
-    loss = pretrain._held_out_loss(kind, model, tokenizer, validation)
-    logged = float(rows(finished(kind))[-1]["held_out_loss"])
+    validation = tokenizers.pack(text, tokenizer, language_models.CONTEXT[objective])
+    recipe = recipes.Recipe(objective, STEPS, vocabulary="", corpus="")
+    loss = pretrain._held_out_loss(recipe, model, tokenizer, validation)
+    logged = float(rows(finished(objective))[-1]["held_out_loss"])
     assert loss == pytest.approx(logged, abs=0.01)
 
 
-def test_the_results_tell_how_they_were_made(finished, kind, corpus):
-    results = json.loads((finished(kind) / "results.json").read_text("utf-8"))
+def test_the_results_tell_how_they_were_made(finished, objective, corpus):
+    results = json.loads((finished(objective) / "results.json").read_text("utf-8"))
     texts = corpora.documents(corpus)
     assert results["source"] == corpus.name
     assert results["documents"] == {name: len(part) for name, part in texts.items()}
-    assert results["recipe"]["kind"] == kind
+    assert results["recipe"]["objective"] == objective
     assert results["recipe"]["steps"] == STEPS
     assert results["versions"]["torch"] == torch.__version__
 
 
-def test_every_row_is_read_once_before_any_is_read_again(
-    kind, corpus, tmp_path, monkeypatch
+def test_every_sequence_is_read_once_before_any_is_read_again(
+    objective, corpus, tmp_path, monkeypatch
 ):
     loss, seen = language_models.loss, []
 
-    def watch(kind, model, tokenizer, rows, seed, **options):
-        whole = rows.view(-1, language_models.CONTEXT[kind])
-        seen.append((seed, [hash(tuple(row)) for row in whole.tolist()]))
-        return loss(kind, model, tokenizer, rows, seed, **options)
+    def watch(objective, model, tokenizer, sequences, seed, *rest):
+        whole = sequences.view(-1, language_models.CONTEXT[objective])
+        seen.append((seed, [hash(tuple(sequence)) for sequence in whole.tolist()]))
+        return loss(objective, model, tokenizer, sequences, seed, *rest)
 
     monkeypatch.setattr(language_models, "loss", watch)
     text = corpora.documents(corpus)["train"]["text"]
     tokenizer = AutoTokenizer.from_pretrained
-    pretrain.run(kind, tmp_path, steps=1, corpus=corpus)
-    packed = tokenizers.pack(text, tokenizer(tmp_path), language_models.CONTEXT[kind])
-    per_epoch = len(packed) // (recipes.Recipe.tokens // language_models.CONTEXT[kind])
+    pretrain.run(objective, tmp_path, steps=1, corpus=corpus)
+    packed = tokenizers.pack(
+        text, tokenizer(tmp_path), language_models.CONTEXT[objective]
+    )
+    per_epoch = len(packed) // (
+        recipes.Recipe.tokens // language_models.CONTEXT[objective]
+    )
     seen.clear()
-    pretrain.run(kind, tmp_path / "again", steps=2 * per_epoch, corpus=corpus)
-    known = {hash(tuple(row)) for row in packed.tolist()}
+    pretrain.run(objective, tmp_path / "again", steps=2 * per_epoch, corpus=corpus)
+    known = {hash(tuple(sequence)) for sequence in packed.tolist()}
     epochs = [seen[:per_epoch], seen[per_epoch:]]
-    orders = [[row for _, rows in epoch for row in rows] for epoch in epochs]
+    orders = [[each for _, some in epoch for each in some] for epoch in epochs]
     for order in orders:
         assert (
             len(set(order)) == len(order) == per_epoch * (len(orders[0]) // per_epoch)
@@ -640,14 +662,16 @@ def test_every_row_is_read_once_before_any_is_read_again(
     assert len({seed for seed, _ in seen}) == 2 * per_epoch
 
 
-def test_a_published_run_is_copied_whole(kind, corpus, tmp_path, command, monkeypatch):
+def test_a_published_run_is_copied_whole(
+    objective, corpus, tmp_path, command, monkeypatch
+):
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "published")
     monkeypatch.setattr(corpora, "unlabelled", lambda: corpora.documents(corpus))
     out = tmp_path / "run"
-    code, said, _ = command(kind, "--steps", 2, "--out", out, "--save")
+    code, printed, _ = command(objective, "--steps", 2, "--out", out, "--save")
     assert code == 0
-    target = tmp_path / "published" / pretrain.NAMES[kind]
-    assert f"Published in {target}." in said
+    target = tmp_path / "published" / run_folder.NAMES[objective]
+    assert f"Published in {target}." in printed
     assert content(target) == content(out)
     assert model_card.REVIEWS in (target / "README.md").read_text(encoding="utf-8")
     assert {file.name for file in language_models.files(target)} <= set(content(target))
@@ -655,42 +679,42 @@ def test_a_published_run_is_copied_whole(kind, corpus, tmp_path, command, monkey
 
 
 @pytest.mark.parametrize(
-    ("kind", "lengths"), [("mlm", [32] * 3 + [128] * 7), ("clm", [128] * 10)]
+    ("objective", "lengths"), [("mlm", [32] * 3 + [128] * 7), ("clm", [128] * 10)]
 )
-def test_a_bert_reads_short_rows_at_first(kind, lengths):
-    recipe = recipes.Recipe(kind, 10, vocabulary="", corpus="", short_fraction=0.3)
+def test_a_bert_reads_short_sequences_at_first(objective, lengths):
+    recipe = recipes.Recipe(objective, 10, vocabulary="", corpus="", short_fraction=0.3)
     assert [recipe.length_at(number, 128) for number in range(10)] == lengths
     assert recipe.length_at(0, 16) == 16
 
 
-def test_short_rows_are_the_same_text(kind, finished, monkeypatch):
-    _, tokenizer = language_models.load(kind, finished(kind))
-    dice = torch.Generator().manual_seed(3)
-    length = language_models.CONTEXT[kind]
-    rows = torch.randint(5, len(tokenizer), (16, length), generator=dice)
-    recipe = recipes.Recipe(kind, 4, vocabulary="", corpus="", short_fraction=0.5)
+def test_short_sequences_are_the_same_text(objective, finished, monkeypatch):
+    _, tokenizer = language_models.load(objective, finished(objective))
+    generator = torch.Generator().manual_seed(3)
+    length = language_models.CONTEXT[objective]
+    sequences = torch.randint(5, len(tokenizer), (16, length), generator=generator)
+    recipe = recipes.Recipe(objective, 4, vocabulary="", corpus="", short_fraction=0.5)
     model, optimizers = recipes.initialise(recipe, tokenizer)
     seen, loss = [], language_models.loss
 
-    def watch(kind, model, tokenizer, rows, seed, share):
-        seen.append((rows, share))
-        return loss(kind, model, tokenizer, rows, seed, share)
+    def watch(objective, model, tokenizer, sequences, seed, mlm_probability):
+        seen.append((sequences, mlm_probability))
+        return loss(objective, model, tokenizer, sequences, seed, mlm_probability)
 
     monkeypatch.setattr(language_models, "loss", watch)
     for number in (0, 3):
-        recipes.step(recipe, model, optimizers, tokenizer, rows, number)
+        recipes.step(recipe, model, optimizers, tokenizer, sequences, number)
     early, late = (some for some, _ in seen)
-    assert early.shape[1] == (recipe.short_length if kind == "mlm" else length)
+    assert early.shape[1] == (recipe.short_length if objective == "mlm" else length)
     assert late.shape[1] == length
-    known = {tuple(row) for row in rows.tolist()}
-    assert {tuple(row) for row in early.view(-1, length).tolist()} <= known
-    assert {share for _, share in seen} == {recipe.mlm_probability}
+    known = {tuple(sequence) for sequence in sequences.tolist()}
+    assert {tuple(each) for each in early.view(-1, length).tolist()} <= known
+    assert {probability for _, probability in seen} == {recipe.mlm_probability}
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1))
-def test_the_rate_warms_up_and_then_falls_to_nearly_nothing(steps, share):
+def test_the_learning_rate_warms_up_and_then_falls_to_nearly_zero(steps, fraction):
     recipe = recipes.Recipe("clm", steps, vocabulary="", corpus="")
-    step = min(int(share * steps), steps - 1)
+    step = min(int(fraction * steps), steps - 1)
     learning_rate = recipe.learning_rate_at(step)
     warm = recipe.warmup_fraction * steps
     assert 0 < learning_rate <= recipe.learning_rate
