@@ -35,7 +35,7 @@ def add(command) -> None:
         "--out",
         type=Path,
         metavar="FOLDER",
-        help="default: data/cache/pretrain/OBJECTIVE",
+        help="empty or new; default: data/cache/pretrain/OBJECTIVE",
     )
     parser.add_argument(
         "--save", action="store_true", help="publish the result in data/checkpoints/"

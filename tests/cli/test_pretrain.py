@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import paths
+from helpers import hardware, paths
 from helpers.cli import main
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -15,16 +15,17 @@ pytestmark = pytest.mark.usefixtures("world")
 def trained(handed_over, world):
     """Let training succeed; return the list that collects what was asked for."""
     from helpers import metrics
-    from helpers.pretraining import pretrain
+    from helpers.pretraining import pretrain, run_folder
 
     given = []
 
-    def run(kind, out, **options):
-        given.append((kind, out, options))
+    def run(objective, out, **options):
+        given.append((objective, out, options))
         return {"perplexity": metrics.Score(12.5, 11.25, 14.0, 800)}
 
     world.setattr(pretrain, "run", run)
-    world.setattr(pretrain, "publish", lambda kind, out: Path("published", kind))
+    world.setattr(hardware, "device", lambda profile: f"device of {profile}")
+    world.setattr(run_folder, "publish", lambda name, out: Path("published", name))
     return given
 
 
@@ -51,7 +52,7 @@ def test_other_budgets_are_refused_before_set_up(argv, refused):
 
 
 @pytest.mark.parametrize("argv", [[], ["gpt"]])
-def test_one_of_two_kinds_is_trained(argv, refused):
+def test_one_of_two_objectives_is_trained(argv, refused):
     assert "pretrain --help" in refused(["pretrain", *argv])
 
 
@@ -76,7 +77,8 @@ def test_only_the_courses_own_corpus_is_published(capsys):
 def test_options_reach_the_training(trained, argv, expected):
     assert main.main(["pretrain", "mlm", *argv]) == 0
     nothing = {"minutes": None, "steps": None, "resume": False, "corpus": None}
-    assert trained == [("mlm", paths.CACHED_PRETRAINING / "mlm", nothing | expected)]
+    expected = nothing | {"device": "device of laptop"} | expected
+    assert trained == [("mlm", paths.CACHED_PRETRAINING / "mlm", expected)]
 
 
 def test_a_training_ends_with_its_figures_and_its_place(trained, capsys):
