@@ -38,15 +38,15 @@ def first_edition() -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def documents() -> list[str]:
     """240 texts of made-up words in which one of four words follows each word."""
-    dice = random.Random(0)
+    rng = random.Random(0)
     syllables = [a + b for a in "bdfgklmnprst" for b in "aeiou"]
-    words = sorted({"".join(dice.choices(syllables, k=3)) for _ in range(200)})
-    after = {word: dice.sample(words, 4) for word in words}
+    words = sorted({"".join(rng.choices(syllables, k=3)) for _ in range(200)})
+    after = {word: rng.sample(words, 4) for word in words}
     texts = []
     for number in range(240):
         text = [words[number % len(words)]]
         while len(text) < 60:
-            text.append(dice.choice(after[text[-1]]))
+            text.append(rng.choice(after[text[-1]]))
         texts.append(" ".join(text) + ".")
     return texts
 

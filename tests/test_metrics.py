@@ -28,7 +28,7 @@ def test_wilson_is_its_formula(hits, n):
     assert 0 <= score.low <= score.value <= score.high <= 1
 
 
-def test_wilson_covers_the_truth_95_times_in_100_on_average():
+def test_wilson_covers_the_true_value_95_times_in_100_on_average():
     """Exactly, over all outcomes, for 99 true shares and 100 cases."""
     n = 100
     scores = [metrics.proportion(hits, n) for hits in range(n + 1)]
@@ -41,7 +41,7 @@ def test_wilson_covers_the_truth_95_times_in_100_on_average():
     assert min(covered) > 0.9
 
 
-def test_students_interval_covers_the_truth_95_times_in_100():
+def test_students_interval_covers_the_true_value_95_times_in_100():
     rng = np.random.default_rng(0)
     runs = rng.normal(0.7, 0.02, size=(1000, 5))
     scores = [metrics.mean(row) for row in runs]
@@ -139,12 +139,11 @@ def test_mcnemar_counts_only_the_cases_that_differ():
 
 
 def test_mcnemar_cries_wolf_at_most_once_in_twenty():
-    dice = np.random.default_rng(0)
-    p = [metrics.mcnemar(*(dice.random((2, 300)) < 0.7)) for _ in range(400)]
+    rng = np.random.default_rng(0)
+    p = [metrics.mcnemar(*(rng.random((2, 300)) < 0.7)) for _ in range(400)]
     assert np.mean(np.array(p) < 0.05) < 0.07
     worse = [
-        metrics.mcnemar(dice.random(300) < 0.8, dice.random(300) < 0.6)
-        for _ in range(50)
+        metrics.mcnemar(rng.random(300) < 0.8, rng.random(300) < 0.6) for _ in range(50)
     ]
     assert np.mean(np.array(worse) < 0.05) > 0.9
 
@@ -169,21 +168,21 @@ def test_equal_values_in_a_group_count_as_one():
 
 
 def test_groups_may_be_named_and_ordered_at_will():
-    dice = np.random.default_rng(0)
-    values, groups = dice.normal(size=60), dice.integers(0, 9, size=60)
+    rng = np.random.default_rng(0)
+    values, groups = rng.normal(size=60), rng.integers(0, 9, size=60)
     score = metrics.clustered(values, groups)
-    order = dice.permutation(60)
+    order = rng.permutation(60)
     assert metrics.clustered(values[order], 7 * groups[order] + 5) == pytest.approx(
         score
     )
 
 
-def test_the_interval_over_groups_covers_the_truth_95_times_in_100():
-    dice = np.random.default_rng(0)
+def test_the_interval_over_groups_covers_the_true_value_95_times_in_100():
+    rng = np.random.default_rng(0)
     covered, naive = 0, 0
     for _ in range(1000):
-        groups = np.repeat(range(60), dice.integers(1, 30, size=60))
-        values = dice.normal(size=60)[groups] + dice.normal(size=groups.size)
+        groups = np.repeat(range(60), rng.integers(1, 30, size=60))
+        values = rng.normal(size=60)[groups] + rng.normal(size=groups.size)
         score = metrics.clustered(values, groups)
         covered += score.low <= 0 <= score.high
         apart = metrics.clustered(values, range(groups.size))
