@@ -1,4 +1,4 @@
-"""`doctor`: a report on what the course finds here, and what to do about each problem.
+"""`doctor`: what the course finds here, and what to do about each problem.
 
 Standard library only, and it changes nothing.
 """
@@ -10,10 +10,17 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import Distribution
 
 from helpers import paths
-from helpers.cli.environment import SetupError, Target, choose, pins, problems
+from helpers.cli.environment import (
+    SetupError,
+    Target,
+    choose,
+    distribution,
+    intruders,
+    pins,
+    problems,
+)
 from helpers.cli.install import check_first, ensure
 from helpers.data import assets
 
@@ -49,6 +56,7 @@ def report() -> int:
     findings = [
         Finding("Python", f"{platform.python_version()}, {sys.executable}"),
         *_packages(target),
+        *_modules(target),
         *_machine(),
         _accelerator(target),
         *_assets(),
@@ -83,8 +91,8 @@ def _packages(target: Target) -> Iterator[Finding]:
         text = f"not set up; the next lab, run or test installs into {target.prefix}"
         yield Finding("Packages", text, "note")
     elif missing:
-        met = len(pins()) + 1 - len(missing)
-        text = f"{met} of {len(pins()) + 1} as required in {target.prefix}; the next "
+        met = len(pins()) - len(missing)
+        text = f"{met} of {len(pins())} as required in {target.prefix}; the next "
         yield Finding("Packages", text + "lab, run or test installs the others", "note")
         for name, what in missing.items():
             yield Finding("", f"{name}: {what}", "note")
@@ -98,6 +106,14 @@ def _packages(target: Target) -> Iterator[Finding]:
     if not os.access(paths.ROOT, os.W_OK):
         text = f"{paths.ROOT} is not writable: copy the course to a folder of your own"
         yield Finding("Set-up", text, "stop")
+
+
+def _modules(target: Target) -> Iterator[Finding]:
+    """Say which `helpers` an import finds, and what else is found too early."""
+    others = intruders(target)
+    yield from (Finding("Modules", sentence, "stop") for sentence in others)
+    if not any("the helpers that" in sentence for sentence in others):
+        yield Finding("helpers", f"imported from {paths.ROOT / 'helpers'}")
 
 
 def _machine() -> Iterator[Finding]:
@@ -133,11 +149,12 @@ def _memory_gb() -> float | None:
 
 def _accelerator(target: Target) -> Finding:
     """Look for a GPU, without importing torch."""
-    found = Distribution.discover(name="torch", path=target.folders)
-    torch = next((dist.version for dist in found), None)
+    torch = distribution("torch", target.folders)
     nvidia = shutil.which("nvidia-smi")
-    if nvidia and torch and "+cpu" in torch:
-        text = f"an NVIDIA GPU, but torch {torch} cannot use it (see the README)"
+    if nvidia and torch and "+cpu" in torch.version:
+        text = (
+            f"an NVIDIA GPU, but torch {torch.version} cannot use it (see the README)"
+        )
         return Finding("Accelerator", text, "note")
     if nvidia:
         return Finding("Accelerator", f"an NVIDIA GPU ({nvidia})")

@@ -5,21 +5,21 @@ into the environment in use (virtual, conda, CI, Colab) or else into `.venv` bes
 README; `install` puts them there.
 """
 
-import json
 import os
 import re
 import sys
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from importlib.metadata import Distribution
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from sysconfig import get_path
 
 from helpers import paths
 
 VENV = paths.ROOT / ".venv"
 MARKER = "course-setup-unfinished"  # lies in an environment while set-up works on it
-COURSE = "pretrained-models-measured"
+LINK = "course.pth"  # lies beside the packages and leads to `helpers`
+MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "ipython": "IPython"}
 HALF_INSTALLED = "only half installed"
 
 
@@ -62,9 +62,13 @@ class Target:
         if not self.running:
             libraries = (*self.prefix.glob("lib/python3*"), self.prefix / "Lib")
             return [str(library / "site-packages") for library in libraries]
-        return [
-            entry for entry in sys.path if os.path.realpath(entry) != str(paths.ROOT)
-        ]
+        others = {str(paths.ROOT), *foreign()}
+        return [entry for entry in sys.path if os.path.realpath(entry) not in others]
+
+    @property
+    def link(self) -> Path:
+        """The file that makes `import helpers` work there, from any folder."""
+        return Path(get_path("purelib") if self.running else self.folders[0], LINK)
 
 
 def choose() -> Target:
@@ -92,7 +96,7 @@ def problems(target: Target) -> dict[str, str]:
     """Return each requirement that is not met, with what is there instead."""
     found = {}
     for name, version in pins().items():
-        dist = next(iter(Distribution.discover(name=name, path=target.folders)), None)
+        dist = distribution(name, target.folders)
         there = dist.metadata.get("Version") if dist else None
         if dist is None:
             found[f"{name}=={version}"] = "not installed"
@@ -100,16 +104,41 @@ def problems(target: Target) -> dict[str, str]:
             found[f"{name}=={version}"] = HALF_INSTALLED
         elif there.split("+")[0] != version:
             found[f"{name}=={version}"] = f"{there} is installed"
-    if not _helpers_installed(target):
-        found["helpers"] = "not installed from this folder"
     return found
 
 
-def _helpers_installed(target: Target) -> bool:
-    """Return whether `import helpers` means this checkout, whatever the folder."""
-    for dist in Distribution.discover(name=COURSE, path=target.folders):
-        origin = json.loads(dist.read_text("direct_url.json") or "{}")
-        folder = url2pathname(urlsplit(origin.get("url", "")).path)
-        if origin.get("dir_info", {}).get("editable") and os.path.exists(folder):
-            return os.path.samefile(folder, paths.ROOT)
-    return False
+def distribution(name: str, folders: list[str]) -> Distribution | None:
+    """Return what is installed under a name in the first of the folders that has it."""
+    return next(iter(Distribution.discover(name=name, path=folders)), None)
+
+
+def foreign() -> list[str]:
+    """Return the folders in PYTHONPATH but for this course and this environment."""
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    folders = [Path(folder).resolve() for folder in named if folder]
+    own = (paths.ROOT, Path(sys.prefix))
+    return [str(f) for f in folders if not any(f.is_relative_to(o) for o in own)]
+
+
+def intruders(target: Target) -> list[str]:
+    """Return a sentence for each file that an import finds before one of the course.
+
+    It lies beside the notebooks, in PYTHONPATH, or belongs to another `helpers`.
+    """
+    names = [MODULES.get(name, name.replace("-", "_")) for name in pins()]
+    remedies = {str(paths.NOTEBOOKS): "rename it"}
+    remedies |= {folder: f"take {folder} out of PYTHONPATH" for folder in foreign()}
+    places = [(folder, name) for folder in remedies for name in ("helpers", *names)]
+    places += [(folder, "helpers") for folder in target.folders]
+    specs = [(folder, PathFinder.find_spec(name, [folder])) for folder, name in places]
+    return [
+        f"{spec.origin} is imported in place of the {spec.name} that the course needs: "
+        + remedies.get(folder, "uninstall it")
+        for folder, spec in specs
+        if spec and spec.origin
+    ]
+
+
+def link_text() -> str:
+    """Return what LINK has to say: in ASCII, since systems disagree about letters."""
+    return f"import sys; sys.path.append({ascii(str(paths.ROOT))})\n"

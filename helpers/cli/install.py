@@ -6,6 +6,7 @@ changed, a lock, and the log of the last step.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from helpers.cli.environment import (
     SetupError,
     Target,
     choose,
+    intruders,
+    link_text,
     problems,
 )
 from helpers.cli.failures import AGAIN, LOG, explain
@@ -30,6 +33,10 @@ from helpers.cli.progress import Step, progress
 
 LOCK = "course-setup.lock"
 NEEDED_GB = 3
+PIP_KEEPS = (  # of the user's settings: those that say where packages come from
+    r"PIP_(.*INDEX.*|FIND_LINKS|TRUSTED_HOST|.*CERT|PROXY|.*TIMEOUT|RETRIES|.*CACHE_DIR"
+    r"|CONFIG_FILE|KEYRING_PROVIDER|BREAK_SYSTEM_PACKAGES)"
+)
 
 
 def ensure(argv: list[str], install: bool = True) -> float:
@@ -41,8 +48,12 @@ def ensure(argv: list[str], install: bool = True) -> float:
     first = os.environ.pop("COURSE_STARTED", None)  # set when a command is continued
     started = float(first or time.time())
     target = choose()
-    if install and (target.unfinished or not target.usable or problems(target)):
-        set_up(target)
+    if install:
+        if found := intruders(target):
+            raise SetupError(f"{found[0]}, {AGAIN}.")
+        if target.unfinished or not target.usable or problems(target):
+            set_up(target)
+        link(target)
     if target.running or target.unfinished or not target.usable:
         return started
     if first:
@@ -83,13 +94,26 @@ def set_up(target: Target) -> None:
     print(f"Set-up finished after {seconds:.0f} s", file=sys.stderr)
 
 
+def link(target: Target) -> None:
+    """Let `import helpers` mean this checkout, in the environment and from any folder.
+
+    It takes neither pip nor a network, also when the checkout was moved.
+    """
+    try:
+        file, text = target.link, link_text()
+        if not file.is_file() or file.read_bytes() != text.encode():
+            paths.write(file, text)
+    except OSError as error:
+        raise SetupError(explain(target, f"ERROR: {error}")) from error
+
+
 def check_first(target: Target) -> None:
     """Raise SetupError if set-up would fail for want of `venv`, pip or disk space."""
     if not _to_be_made(target):
         if not any(Path(folder, "pip").is_dir() for folder in target.folders):
             raise SetupError(
                 f"There is no pip in {target.prefix}: run `{target.python} -m "
-                "ensurepip`, or, with uv, `uv pip install -r requirements.txt -e .`, "
+                "ensurepip`, or, with uv, `uv pip install -r requirements.txt`, "
                 f"{AGAIN}."
             )
     elif not (find_spec("venv") and find_spec("ensurepip")):
@@ -170,12 +194,13 @@ def _bring_up_to_date(target: Target) -> None:
     if to_be_made:
         _make_venv(target)
     _install(target, repair and not to_be_made)
+    (target.prefix / MARKER).unlink()
     if left := problems(target):
         raise SetupError(
-            f"pip ended well, but {', '.join(left)} is not as required: make a new "
-            f"environment (or delete {target.prefix}), {AGAIN}."
+            f"pip ended well, but {', '.join(left)} is not as required in "
+            f"{target.prefix}: see whether `pip config list` sends packages elsewhere "
+            f"(target, prefix, root), or make a new environment, {AGAIN}."
         )
-    (target.prefix / MARKER).unlink()
 
 
 def _make_venv(target: Target) -> None:
@@ -190,13 +215,13 @@ def _make_venv(target: Target) -> None:
 
 
 def _install(target: Target, repair: bool) -> None:
-    """Run pip for the pins and for `helpers` itself.
+    """Run pip for the pins.
 
     Bytecode is left to the first import, which needs a tenth of it: that makes set-up
     a third shorter. An environment that never keeps bytecode gets all of it here.
     """
     command = [target.python, "-m", "pip", "install", "--no-input"]
-    command += ["--disable-pip-version-check", "-r", "requirements.txt", "-e", "."]
+    command += ["--disable-pip-version-check", "-r", "requirements.txt"]
     if not (target.running and sys.dont_write_bytecode):
         command += ["--no-compile"]
     command += ["--ignore-installed"] * repair
@@ -216,7 +241,7 @@ def _run(target: Target, command: list[str], step: Step) -> None:
         process = subprocess.Popen(
             command,
             cwd=paths.ROOT,
-            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+            env=_variables(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -233,6 +258,17 @@ def _run(target: Target, command: list[str], step: Step) -> None:
     if process.returncode:
         tail = log.read_text(encoding="utf-8").splitlines()[-20:]
         raise SetupError(explain(target, "\n".join(tail)))
+
+
+def _variables() -> dict[str, str]:
+    """Return the environment variables for pip: none that sends packages elsewhere."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if re.fullmatch(PIP_KEEPS, name) or not name.startswith(("PIP_", "PYTHONPATH"))
+    }
+    own = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}  # also against pip's files
+    return kept | own | {"PYTHONIOENCODING": "utf-8"}
 
 
 def _end(process: subprocess.Popen) -> None:

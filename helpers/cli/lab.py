@@ -5,6 +5,7 @@ import os
 import sys
 
 from helpers import paths
+from helpers.cli import settings
 from helpers.cli.install import ensure, hand_over
 from helpers.cli.run import sittings
 
@@ -21,7 +22,7 @@ def add(command) -> None:
 def run(args: argparse.Namespace) -> int:
     """Let JupyterLab take the place of this process."""
     ensure(args.argv)
-    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    settings.own_tools()
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1"]
     command += [f"--ServerApp.root_dir={paths.ROOT}"]
     command += [f"--LabApp.default_url=/lab/tree/notebooks/{args.chapter[0].name}"]

@@ -6,6 +6,7 @@ exit code; COMMANDS lists them.
 """
 
 import argparse
+import errno
 import os
 import sys
 
@@ -13,6 +14,7 @@ from helpers.cli import assets, doctor, lab, pretrain, run, sweep
 from helpers.cli.environment import SetupError
 from helpers.data.assets import AssetError
 
+OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 COMMANDS = (lab, run, doctor, assets, pretrain, sweep)
 
 
@@ -40,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
+        if not error.filename and error.errno not in OF_A_DISK:
+            raise  # libraries raise it for much else
         where = error.filename or "a file of the course"
         print(
             f"Cannot use {where} ({error.strerror}): make sure that it may be read and "

@@ -63,19 +63,27 @@ def _run_one(path: Path, save: bool, cached: Path, published: Path) -> Outcome:
         notebook = nbformat.read(path, as_version=4)
         _execute(notebook, path.parent, cached, outcome)
     except (CellExecutionError, RuntimeError, ValueError) as error:
-        outcome.failure = _failure(outcome, error)
-        print(outcome.failure, file=sys.stderr, flush=True)
-        return outcome
+        return _failed(outcome, _failure(outcome, error))
     print(f"{path.stem}: done after {outcome.minutes:.2f} minutes", flush=True)
     results = cached / f"{paths.id_of(path)}.json"
     if results.is_file() and path.parent.name != SOLUTIONS:
-        outcome.results = _add_costs(results, outcome)
+        try:
+            outcome.results = _add_costs(results, outcome)
+        except (RuntimeError, ValueError) as error:
+            return _failed(outcome, f"{outcome.name} FAILED: in {results}, {error}")
     if save:
-        paths.write(path, (nbformat.writes(tidy(notebook)) + "\n").encode())
+        paths.write(path, nbformat.writes(tidy(notebook)) + "\n")
         if outcome.results:
             published.mkdir(parents=True, exist_ok=True)
             for file in (results, *cached.glob(f"{paths.id_of(path)}_*.png")):
                 paths.write(published / file.name, file.read_bytes())
+    return outcome
+
+
+def _failed(outcome: Outcome, sentence: str) -> Outcome:
+    """Note why a chapter failed, and say so at once."""
+    outcome.failure = sentence
+    print(sentence, file=sys.stderr, flush=True)
     return outcome
 
 
@@ -151,19 +159,20 @@ def _failure(outcome: Outcome, error: Exception) -> str:
 
 
 def _add_costs(file: Path, outcome: Outcome) -> dict:
-    """Add what the run cost to the results the chapter recorded; return them all."""
+    """Add what the run cost to the results the chapter recorded; return them all.
+
+    Raises ValueError for a damaged file, AssetError for an asset that does not exist.
+    """
     recorded = json.loads(file.read_text(encoding="utf-8"))
     used = recorded.get("assets")
-    known = assets.catalogue()
     recorded["run"] = {
         "minutes": round(outcome.minutes, 2),
         "peak_memory_gb": round(outcome.peak_gb, 2),
         "download_mb": None
         if used is None
-        else sum(known[n].download_mb for n in used),
+        else sum(assets.lookup(name).download_mb for name in used),
     }
-    text = json.dumps(recorded, indent=1, ensure_ascii=False) + "\n"
-    paths.write(file, text.encode())
+    paths.write(file, json.dumps(recorded, indent=1, ensure_ascii=False) + "\n")
     return recorded.get("results", {})
 
 

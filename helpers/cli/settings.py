@@ -5,20 +5,37 @@ Whatever the user has set stays.
 
 import os
 
+from helpers import paths
+
+FOLDERS = {
+    "JUPYTER_CONFIG_DIR": "jupyter",
+    "IPYTHONDIR": "ipython",
+    "MPLCONFIGDIR": "matplotlib",
+}
+
 
 def quiet(progress: bool = False) -> None:
     """Make what follows reproducible, silent and, in the laptop profile, offline.
 
     With `progress`, progress bars are shown.
     """
+    own_tools()
     settings = {
         "TQDM_DISABLE": "" if progress else "1",
         "TRANSFORMERS_VERBOSITY": "error",
         "PYTHONHASHSEED": "0",
-        "JUPYTER_PREFER_ENV_PATH": "1",
     }
     hub = os.environ.get("COURSE_SOURCE") == "hub"
     if not hub and os.environ.get("COURSE_PROFILE") != "full":
         settings["HF_HUB_OFFLINE"] = "1"
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+
+
+def own_tools() -> None:
+    """Let no start-up file or style in the home folder change what a chapter does."""
+    place = paths.CACHE / "settings"
+    place.mkdir(parents=True, exist_ok=True)  # or IPython takes a temporary folder
+    for name, folder in FOLDERS.items():
+        os.environ.setdefault(name, str(place / folder))
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")  # kernels, too

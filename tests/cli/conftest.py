@@ -5,7 +5,7 @@ import os
 import pytest
 
 from helpers import paths
-from helpers.cli import assets, doctor, lab, main, pretrain, run, sweep
+from helpers.cli import assets, doctor, lab, main, pretrain, run, settings, sweep
 
 MODULES = (assets, doctor, lab, pretrain, run, sweep)
 
@@ -18,7 +18,9 @@ def world(monkeypatch, tmp_path):
         (tmp_path / f"{name}.ipynb").touch()
     monkeypatch.setattr(paths, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(os, "environ", os.environ.copy())
-    for name in ("COURSE_PROFILE", "COURSE_SOURCE", "HF_HUB_OFFLINE", "TQDM_DISABLE"):
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    switches = ("COURSE_PROFILE", "COURSE_SOURCE", "HF_HUB_OFFLINE", "TQDM_DISABLE")
+    for name in (*switches, *settings.FOLDERS):
         os.environ.pop(name, None)
 
     def ensure(argv, install=True):

@@ -24,6 +24,7 @@ def sound(monkeypatch, tmp_path):
     target = environment.Target(sys.executable, Path(sys.prefix))
     monkeypatch.setattr(doctor, "choose", lambda: target)
     monkeypatch.setattr(doctor, "problems", lambda target: {})
+    monkeypatch.setattr(doctor, "intruders", lambda target: [])
     monkeypatch.setattr(doctor.assets, "verify", lambda name: "verified")
     monkeypatch.setattr(paths, "CACHE", tmp_path)
     monkeypatch.setattr(doctor, "_memory_gb", lambda: 16.0)
@@ -45,6 +46,7 @@ def test_all_is_well(sound, capsys):
     assert sum("verified" in line for line in lines) == len(assets.catalogue())
 
 
+@pytest.mark.integration
 def test_the_report_loads_no_library(capsys, monkeypatch):
     monkeypatch.setenv("COURSE_PROFILE", "laptop")
     code = "import sys; from helpers.cli import doctor; doctor.report(); "
@@ -73,6 +75,16 @@ def test_an_environment_that_is_not_there_yet_is_no_obstacle(sound, capsys, tmp_
     text = "\n".join(told(capsys, 0))
     assert f"not set up; the next lab, run or test installs into {tmp_path}" in text
     assert not (tmp_path / ".venv").exists()
+
+
+def test_the_helpers_that_win_are_named(sound, capsys, tmp_path):
+    assert f"imported from {ROOT / 'helpers'}" in "\n".join(told(capsys, 0))
+    sound.setattr(doctor, "intruders", environment.intruders)
+    sound.setattr(paths, "NOTEBOOKS", tmp_path)
+    (tmp_path / "helpers.py").touch()
+    text = "\n".join(told(capsys, 1))
+    assert f"STOP Modules      {tmp_path / 'helpers.py'} is imported in place" in text
+    assert "imported from" not in text
 
 
 def test_an_interrupted_set_up_is_named(sound, capsys, tmp_path):

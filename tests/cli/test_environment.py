@@ -1,6 +1,6 @@
 """Which environment the packages belong into, and what is missing there."""
 
-import json
+import os
 import sys
 from pathlib import Path
 
@@ -27,6 +27,7 @@ def target(tmp_path, monkeypatch):
     pins = "# pinned\n\ntorch==2.13.0  # every chapter\n"
     (checkout / "requirements.txt").write_text(pins, encoding="utf-8")
     monkeypatch.setattr(paths, "ROOT", checkout)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     prefix = checkout / ".venv"
     site(prefix).mkdir(parents=True)
     return environment.Target(str(prefix / "python"), prefix)
@@ -42,12 +43,7 @@ def add_dist(prefix: Path, name: str, version: str, **files: str) -> None:
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     (folder / "METADATA").write_text(metadata, encoding="utf-8")
     for file, text in files.items():
-        (folder / file.replace("_json", ".json")).write_text(text, encoding="utf-8")
-
-
-def add_helpers(prefix: Path, folder: Path, editable: bool = True) -> None:
-    origin = {"url": folder.as_uri(), "dir_info": {"editable": editable}}
-    add_dist(prefix, environment.COURSE, "0.1.0", direct_url_json=json.dumps(origin))
+        (folder / file).write_text(text, encoding="utf-8")
 
 
 def test_a_plain_interpreter_gets_a_venv_beside_the_readme(outside):
@@ -91,16 +87,12 @@ def test_an_active_virtual_environment_is_respected(outside, tmp_path):
 
 
 def test_everything_is_missing_at_first(target):
-    assert environment.problems(target) == {
-        "torch==2.13.0": "not installed",
-        "helpers": "not installed from this folder",
-    }
+    assert environment.problems(target) == {"torch==2.13.0": "not installed"}
 
 
 @pytest.mark.parametrize("version", ["2.13.0", "2.13.0+cpu", "2.13.0+cu128"])
 def test_nothing_is_missing(target, version):
     add_dist(target.prefix, "torch", version, RECORD="torch.py,,\n")
-    add_helpers(target.prefix, paths.ROOT)
     assert environment.problems(target) == {}
 
 
@@ -120,19 +112,60 @@ def test_a_package_with_empty_metadata_is_half_installed(target):
     assert environment.problems(target)["torch==2.13.0"] == environment.HALF_INSTALLED
 
 
-def test_helpers_of_another_checkout_do_not_count(target, tmp_path):
-    add_helpers(target.prefix, tmp_path)
-    assert "helpers" in environment.problems(target)
+def test_the_link_leads_to_helpers_in_a_folder_with_any_name(target):
+    assert target.link.parent == site(target.prefix)
+    text = environment.link_text()
+    assert text.isascii()
+    scope = {}
+    exec(text, scope)
+    assert sys.path.pop() == str(paths.ROOT)
 
 
-def test_a_copy_of_helpers_does_not_count(target):
-    add_helpers(target.prefix, paths.ROOT, editable=False)
-    assert "helpers" in environment.problems(target)
+def test_only_what_lies_outside_of_course_and_environment_is_foreign(
+    target, monkeypatch, tmp_path
+):
+    named = [tmp_path / "other", paths.ROOT / "helpers", Path(sys.prefix) / "lib", ""]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, named)))
+    assert environment.foreign() == [str(tmp_path / "other")]
+    monkeypatch.setattr(sys, "path", [*map(str, named[:1]), "elsewhere"])
+    running = environment.Target(sys.executable, Path(sys.prefix))
+    assert running.folders == ["elsewhere"]
 
 
-def test_a_folder_that_is_gone_does_not_count(target, tmp_path):
-    add_helpers(target.prefix, tmp_path / "moved away")
-    assert "helpers" in environment.problems(target)
+@pytest.mark.parametrize("file", ["torch.py", "torch/__init__.py", "helpers.py"])
+def test_a_module_in_pythonpath_that_hides_one_of_the_course(
+    target, monkeypatch, tmp_path, file
+):
+    path = tmp_path / "other" / file
+    path.parent.mkdir(parents=True)
+    path.touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
+    (sentence,) = environment.intruders(target)
+    assert sentence.startswith(f"{path} is imported in place of the ")
+    assert sentence.endswith(f"take {tmp_path / 'other'} out of PYTHONPATH")
+
+
+def test_modules_that_hide_nothing_are_no_intruders(target, monkeypatch, tmp_path):
+    (tmp_path / "other" / "torch").mkdir(parents=True)  # a folder of anything
+    (tmp_path / "other" / "mine.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
+    assert environment.intruders(target) == []
+
+
+def test_another_helpers_beside_the_notebooks_or_among_the_packages(
+    target, monkeypatch
+):
+    monkeypatch.setattr(paths, "NOTEBOOKS", paths.ROOT / "notebooks")
+    beside = paths.NOTEBOOKS / "helpers.py"
+    among = site(target.prefix) / "helpers" / "__init__.py"
+    for path in (beside, among):
+        path.parent.mkdir()
+        path.touch()
+    first, second = environment.intruders(target)
+    assert first.startswith(f"{beside} is imported in place of the helpers that")
+    assert first.endswith(": rename it")
+    assert second.startswith(f"{among} is imported")
+    assert second.endswith(": uninstall it")
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ package that stands for all others, and a folder of wheels instead of a network.
 
 import errno
 import os
-import runpy
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -21,36 +21,8 @@ from helpers.cli.progress import Step, progress
 from helpers.paths import ROOT
 
 BASE_PYTHON = getattr(sys, "_base_executable", sys.executable)
+pytestmark = pytest.mark.integration
 CLOSED_PORT = "http://127.0.0.1:9/simple"
-BACKEND = '''
-import os, zipfile
-
-def make_wheel(folder, name, version, files):
-    """Write a wheel with these files."""
-    info = f"{name}-{version}.dist-info"
-    files = dict(files)
-    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n"
-    files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
-    record = "".join(f"{path},,\\n" for path in [*files, f"{info}/RECORD"])
-    wheel = f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(os.path.join(folder, wheel), "w") as archive:
-        for path, text in {**files, f"{info}/RECORD": record}.items():
-            archive.writestr(path, text)
-    return wheel
-
-def build_editable(folder, config_settings=None, metadata_directory=None):
-    """Install this checkout in place."""
-    if os.path.exists("disk-is-full"):
-        raise OSError(28, "No space left on device")
-    files = {"toy.pth": os.getcwd() + "\\n"}
-    return make_wheel(folder, "pretrained_models_measured", "0.1.0", files)
-'''  # noqa: E501
-PYPROJECT = """
-[build-system]
-requires = []
-build-backend = "backend"
-backend-path = ["."]
-"""
 FAKE_PYTEST = """
 import sys
 print("TESTED", sys.prefix, sys.argv[1:], sys.dont_write_bytecode)
@@ -58,21 +30,29 @@ sys.exit(7)
 """
 
 
+def make_wheel(folder: Path, name: str, version: str, source: str) -> None:
+    """Write a wheel with one module."""
+    info = f"{name}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    tags = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files = {f"{name}.py": source, f"{info}/METADATA": metadata, f"{info}/WHEEL": tags}
+    record = f"{info}/RECORD"
+    files[record] = "".join(f"{path},,\n" for path in [*files, record])
+    wheel = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+
+
 def make_checkout(folder: Path) -> Path:
     """Write a toy checkout whose `test` command runs a fake pytest."""
-    shutil.copytree(
-        ROOT / "helpers",
-        folder / "helpers",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    (folder / "data").mkdir()
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "helpers", folder / "helpers", ignore=unwanted)
+    for name in ("data", "notebooks", "wheels"):
+        (folder / name).mkdir()
     shutil.copy(ROOT / "data" / "assets.toml", folder / "data")
-    (folder / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
-    (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
     (folder / "requirements.txt").write_text("pytest==1.0  # all\n", encoding="utf-8")
-    make_wheel = runpy.run_path(str(folder / "backend.py"))["make_wheel"]
-    (folder / "wheels").mkdir()
-    make_wheel(folder / "wheels", "pytest", "1.0", {"pytest.py": FAKE_PYTEST})
+    make_wheel(folder / "wheels", "pytest", "1.0", FAKE_PYTEST)
     return folder
 
 
@@ -124,12 +104,47 @@ def checkout(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory):
-    """Return a toy checkout that two processes have set up at the same time."""
-    checkout = make_checkout(tmp_path_factory.mktemp("ready") / "Kurs für Ünï")
+def interrupted(tmp_path_factory):
+    """Return a toy checkout whose set-up met Ctrl-C, the exit code and the words."""
+    checkout = make_checkout(tmp_path_factory.mktemp("ready") / "Kurs für Ünï [1] {x}")
+    process = start(checkout)
+    if os.name == "nt":  # has no SIGINT for one process
+        process.communicate(timeout=600)
+        return checkout, None, None
+    while not (checkout / ".venv" / "pyvenv.cfg").exists():
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, err = process.communicate(timeout=600)
+    return checkout, process.returncode, err
+
+
+@pytest.fixture(scope="module")
+def ready(interrupted):
+    """Return the toy checkout after two processes have set it up at the same time."""
+    checkout, *_ = interrupted
+    leftover = checkout / ".venv" / "lib" / "leftover"
+    leftover.parent.mkdir(exist_ok=True)
+    leftover.touch()
     both = [start(checkout, PYTHONDONTWRITEBYTECODE="1") for _ in range(2)]
     printed = [process.communicate(timeout=600) for process in both]
     return checkout, [process.returncode for process in both], printed
+
+
+@pytest.fixture
+def damaged(ready):
+    """Return the checkout with a package of which pip has not written the end."""
+    checkout, *_ = ready
+    next((checkout / ".venv").rglob("pytest-1.0.dist-info/RECORD")).unlink()
+    yield checkout
+    assert run(checkout)[0] == 7
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_during_set_up(interrupted):
+    checkout, code, err = interrupted
+    assert code == 130
+    assert "Interrupted" in err
+    assert "Traceback" not in err
 
 
 def test_the_first_run_sets_up_and_continues_in_the_venv(ready):
@@ -141,11 +156,12 @@ def test_the_first_run_sets_up_and_continues_in_the_venv(ready):
         assert out.strip().endswith("False")  # .venv was installed without bytecode
         assert "Traceback" not in err
     assert not (checkout / ".venv" / environment.MARKER).exists()
+    assert not (checkout / ".venv" / "lib" / "leftover").exists()  # made from nothing
 
 
 def test_two_set_ups_at_once_wait_for_each_other(ready):
     _, _, printed = ready
-    assert sum("Setting up 2 packages" in err for _, err in printed) == 1
+    assert sum("Setting up 1 packages" in err for _, err in printed) == 1
 
 
 def test_the_second_run_does_nothing(ready):
@@ -177,46 +193,81 @@ def test_no_network_and_nothing_cached(ready):
         pins.write_text("pytest==1.0\n", encoding="utf-8")
 
 
-def test_a_half_installed_package_is_repaired(ready):
-    checkout, *_ = ready
-    (record,) = (checkout / ".venv").rglob("pytest-1.0.dist-info/RECORD")
-    record.unlink()
-    (checkout / ".venv" / failures.LOG).unlink()
-    code, out, err = run(checkout)
+def test_a_half_installed_package_is_repaired_whatever_pip_is_told(damaged, tmp_path):
+    elsewhere = {
+        f"PIP_{name}": str(tmp_path / "elsewhere")
+        for name in ("TARGET", "PREFIX", "ROOT", "REQUIREMENT", "CONSTRAINT", "PYTHON")
+    }
+    elsewhere |= dict.fromkeys(("PIP_USER", "PIP_DRY_RUN", "PIP_REQUIRE_HASHES"), "1")
+    (tmp_path / "pip.conf").write_text("[install]\nuser = true\n", encoding="utf-8")
+    elsewhere["PIP_CONFIG_FILE"] = str(tmp_path / "pip.conf")
+    (damaged / ".venv" / failures.LOG).unlink()
+    code, _, err = run(damaged, **elsewhere)
     assert code == 7
     assert "Set-up finished" in err
-    assert record.exists()
+    assert next((damaged / ".venv").rglob("pytest-1.0.dist-info/RECORD")).exists()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_that_sends_packages_elsewhere_is_named(damaged, tmp_path):
+    text = f"[install]\ntarget = {tmp_path / 'elsewhere'}\n"
+    (tmp_path / "pip.conf").write_text(text, encoding="utf-8")
+    code, out, err = run(damaged, PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
+    assert (code, out) == (1, "")
+    assert "see whether `pip config list` sends packages elsewhere" in err
+    assert not (damaged / ".venv" / environment.MARKER).exists()  # no need to rebuild
+
+
+def imported_from(checkout: Path, folder: Path) -> str:
+    """Return where `import helpers` leads, in the environment and another folder."""
+    python = checkout / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    command = [str(python), "-c", "import helpers; print(ascii(helpers.__file__))"]
+    env = variables(checkout)
+    return subprocess.check_output(command, cwd=folder, env=env, text=True).strip()
+
+
+def test_helpers_are_found_from_any_folder_also_after_a_move(ready, tmp_path):
+    checkout, *_ = ready
+    moved = checkout.rename(checkout.with_name("moved 課程"))
+    offline = {"PIP_FIND_LINKS": "", "PIP_INDEX_URL": CLOSED_PORT}
+    try:
+        code, out, err = run(moved, **offline)
+        assert (code, err) == (7, "")
+        assert str(moved / ".venv") in out
+        where = ascii(str(moved / "helpers" / "__init__.py"))
+        assert imported_from(moved, tmp_path) == where
+    finally:
+        moved.rename(checkout)
+    assert run(checkout, **offline)[0] == 7
+    where = ascii(str(checkout / "helpers" / "__init__.py"))
+    assert imported_from(checkout, tmp_path) == where
+
+
+def test_an_older_package_in_pythonpath_is_named_and_nothing_is_changed(
+    ready, tmp_path
+):
+    checkout, *_ = ready
+    make_wheel(tmp_path, "pytest", "0.1", "")
+    wheel = next(tmp_path.glob("*.whl"))
+    shutil.unpack_archive(wheel, tmp_path / "old", format="zip")
+    before = (checkout / ".venv" / failures.LOG).stat().st_mtime_ns
+    code, out, err = run(checkout, PYTHONPATH=str(tmp_path / "old"))
+    assert (code, out) == (1, "")
+    assert f"the course needs: take {tmp_path / 'old'} out of PYTHONPATH, then" in err
+    assert (checkout / ".venv" / failures.LOG).stat().st_mtime_ns == before
+    assert run(checkout, PYTHONPATH=str(tmp_path))[0] == 7
 
 
 def test_a_disk_that_becomes_full(ready):
     checkout, *_ = ready
-    shutil.rmtree(next((checkout / ".venv").rglob("pretrained*.dist-info")))
-    (checkout / "disk-is-full").touch()
-    code, out, err = run(checkout)
+    link = next((checkout / ".venv").rglob(environment.LINK))
+    link.unlink()
+    refuse = f"def refuse(*_): raise OSError({errno.ENOSPC}, 'No space left on device')"
+    code, out, err = run_with(checkout, f"import os\n{refuse}\nos.replace = refuse")
     assert (code, out) == (1, "")
     assert "The disk became full during set-up: free about 3 GB" in err
-    (checkout / "disk-is-full").unlink()
     assert run(checkout)[0] == 7
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_during_set_up_then_again(checkout):
-    process = start(checkout)
-    while not (checkout / ".venv" / "pyvenv.cfg").exists():
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == 130
-    assert "Interrupted" in err
-    assert "Traceback" not in err
-    assert (checkout / ".venv" / environment.MARKER).exists()
-    leftover = checkout / ".venv" / "lib" / "leftover"
-    leftover.parent.mkdir(exist_ok=True)
-    leftover.touch()
-    code, out, err = run(checkout)
-    assert code == 7
-    assert not leftover.exists()  # .venv was made again from nothing
-    assert not (checkout / ".venv" / environment.MARKER).exists()
+    assert link.exists()
 
 
 def test_no_pip(checkout):

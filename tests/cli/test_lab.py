@@ -1,10 +1,13 @@
 """`lab`: how JupyterLab is started."""
 
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 
-from helpers.cli import main
+from helpers.cli import main, settings
 
 pytestmark = pytest.mark.usefixtures("world")
 
@@ -24,3 +27,21 @@ def test_root_is_allowed_only_for_root(handed_over, world, user, allowed):
     world.setattr(os, "geteuid", lambda: user)
     main.main(["lab"])
     assert ("--allow-root" in handed_over[0]) is allowed
+
+
+@pytest.mark.integration
+def test_a_broken_setting_in_the_home_folder_does_not_stop_lab(world, tmp_path):
+    home = tmp_path / "home" / ".jupyter"
+    home.mkdir(parents=True)
+    broken = {"ServerApp": {"contents_manager_class": "absent.Manager"}}
+    (home / "jupyter_server_config.json").write_text(json.dumps(broken))
+    settings.own_tools()
+    code = "from jupyter_server.serverapp import ServerApp\n"
+    code += "ServerApp().initialize([], find_extensions=False)"
+    variables = os.environ | {"HOME": str(home.parent), "USERPROFILE": str(home.parent)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    del variables["JUPYTER_CONFIG_DIR"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert done.returncode != 0  # so the setting is broken indeed

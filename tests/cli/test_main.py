@@ -25,6 +25,7 @@ def test_help_has_an_example_and_needs_no_set_up(command, capsys):
     assert f"Example: python -m helpers {command}" in capsys.readouterr().out
 
 
+@pytest.mark.integration
 def test_only_the_standard_library_is_imported_before_set_up():
     bare = [sys.executable, "-S", "-m", "helpers"]
     done = subprocess.run([*bare, "--help"], cwd=ROOT, capture_output=True, timeout=600)
@@ -71,6 +72,7 @@ def test_commands_set_up_first_and_pass_themselves_on(argv):
         (assets.AssetError("Do that."), 1, "Do that."),
         (KeyboardInterrupt(), 130, "Interrupted"),
         (PermissionError(13, "Denied", "x.json"), 1, "Cannot use x.json (Denied)"),
+        (OSError(28, "Full"), 1, "Cannot use a file of the course (Full)"),
     ],
 )
 def test_errors_are_sentences(world, capsys, error, code, words):
@@ -80,6 +82,20 @@ def test_errors_are_sentences(world, capsys, error, code, words):
     world.setattr(run, "ensure", ensure)
     assert main.main(["test"]) == code
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError("no such model"), ConnectionRefusedError(111, "refused"), ValueError("x")],
+)
+def test_what_nobody_foresaw_keeps_its_cause_and_traceback(world, error):
+    def ensure(argv, install=True):
+        raise error
+
+    world.setattr(run, "ensure", ensure)
+    with pytest.raises(type(error)) as caught:
+        main.main(["test"])
+    assert caught.value is error
 
 
 def test_doctor_installs_nothing_and_reports_a_wrong_profile(world, capsys):

@@ -11,7 +11,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from helpers.cli import notebooks
+from helpers import paths
+from helpers.cli import notebooks, settings
 from helpers.data import assets
 from helpers.paths import ROOT
 
@@ -36,6 +37,12 @@ def folder(tmp_path):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    """Show no line of progress, which a busy machine has more of."""
+    monkeypatch.setattr(notebooks.StatusLine, "show", lambda *_: None)
+
+
 def write(folder, name, *cells):
     """Write a notebook as an editor leaves it, and return its path."""
     notebook = new_notebook(cells=[new_markdown_cell("# Title")])
@@ -54,6 +61,7 @@ def run(paths, folder, save=False):
     return notebooks.run(paths, save, folder / "cached", folder / "published")
 
 
+@pytest.mark.integration
 def test_a_chapter_is_measured_and_its_notebook_left_alone(folder, capfd):
     path = write(folder, "01_toy", RECORD)
     before = path.read_bytes()
@@ -73,16 +81,46 @@ def test_a_chapter_is_measured_and_its_notebook_left_alone(folder, capfd):
     assert err == ""
 
 
+@pytest.mark.integration
+def test_settings_in_the_home_folder_do_not_reach_a_chapter(
+    folder, tmp_path, monkeypatch, capsys
+):
+    startup = tmp_path / "home" / ".ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "mine.py").write_text("mine = 1", encoding="utf-8")
+    style = tmp_path / "home" / ".config" / "matplotlib" / "matplotlibrc"
+    style.parent.mkdir(parents=True)
+    style.write_text("lines.linewidth: 42", encoding="utf-8")
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    os.environ |= {
+        "HOME": str(tmp_path / "home"),
+        "USERPROFILE": str(tmp_path / "home"),
+    }
+    for name in ("XDG_CONFIG_HOME", *settings.FOLDERS):
+        os.environ.pop(name, None)
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    settings.own_tools()
+    cell = "import matplotlib\n'mine' in vars(), matplotlib.rcParams['lines.linewidth']"
+    path = write(folder, "01_toy", cell)
+    assert run([path], folder, save=True)
+    (output,) = nbformat.read(path, as_version=4).cells[1].outputs
+    assert output["data"]["text/plain"] == "(False, 1.5)"
+
+
+@pytest.mark.integration
 def test_a_kernel_that_has_done_its_work_says_nothing_more(folder, capfd):
     late = "import atexit, os\natexit.register(os.write, 2, b'late')"
     assert run([write(folder, "01_toy", late)], folder)
     assert capfd.readouterr().err == ""
 
 
-def test_save_writes_a_tidy_notebook_and_publishes_its_results(folder):
+@pytest.mark.integration
+def test_save_writes_a_tidy_notebook_and_its_solutions_and_publishes_results(folder):
     (folder / "cached").mkdir()
     (folder / "cached" / "01_curve.png").write_bytes(b"picture")
     path = write(folder, "01_toy", RECORD)
+    (folder / "solutions").mkdir()
+    solution = write(folder / "solutions", "01_toy", "6 * 7")
     assert run([path], folder, save=True)
     assert (folder / "published" / "01_curve.png").read_bytes() == b"picture"
     notebook = nbformat.read(path, as_version=4)
@@ -95,32 +133,57 @@ def test_save_writes_a_tidy_notebook_and_publishes_its_results(folder):
     assert notebook.metadata["kernelspec"]["name"] == "python3"
     assert "version" not in notebook.metadata["language_info"]
     assert path.read_bytes().endswith(b"}\n")
-    published = json.loads((folder / "published" / "01.json").read_text("utf-8"))
-    assert published["run"]["minutes"] > 0
-    assert not list(folder.rglob("*.partial"))
-
-
-def test_a_further_sitting_publishes_its_own_files(folder):
-    (folder / "cached").mkdir()
-    for name in ("04_curve.png", "04b_curve.png"):
-        (folder / "cached" / name).write_bytes(name.encode())
-    record = RECORD.replace("01", "04b")
-    assert run([write(folder, "04b_toy", record)], folder, save=True)
-    names = {path.name for path in (folder / "published").iterdir()}
-    assert names == {"04b.json", "04b_curve.png"}
-
-
-def test_save_executes_worked_solutions_without_touching_results(folder):
-    path = write(folder, "01_toy", RECORD)
-    (folder / "solutions").mkdir()
-    solution = write(folder / "solutions", "01_toy", "6 * 7")
-    assert run([path], folder, save=True)
     assert nbformat.read(solution, 4).cells[1].outputs[0]["data"]["text/plain"] == "42"
     published = json.loads((folder / "published" / "01.json").read_text("utf-8"))
     cached = json.loads((folder / "cached" / "01.json").read_text("utf-8"))
     assert published == cached  # the chapter's run, not that of its solutions
+    assert published["run"]["minutes"] > 0
+    assert not list(folder.rglob("*.partial"))
 
 
+@pytest.fixture
+def recorded(folder, monkeypatch):
+    """Return a function that runs chapters without a kernel: name -> their record."""
+    (folder / "cached").mkdir()
+
+    def run_with(records: dict[str, str]) -> bool:
+        def execute(notebook, place, cached, outcome):
+            key = outcome.name.partition("_")[0]
+            (cached / f"{key}.json").write_text(records[outcome.name], encoding="utf-8")
+
+        monkeypatch.setattr(notebooks, "_execute", execute)
+        return run([write(folder, name, "1") for name in records], folder, save=True)
+
+    return run_with
+
+
+def test_a_further_sitting_publishes_its_own_files(folder, recorded):
+    for name in ("04_curve.png", "04b_curve.png"):
+        (folder / "cached" / name).touch()
+    assert recorded({"04b_toy": '{"results": {"a": {"value": 1}}}'})
+    names = {path.name for path in (folder / "published").iterdir()}
+    assert names == {"04b.json", "04b_curve.png"}
+
+
+@pytest.mark.parametrize(
+    ("record", "problem"),
+    [
+        ('{"assets": ["minilmm"]}', "There is no asset 'minilmm'; the assets are m"),
+        ("{", "Expecting property name"),
+    ],
+)
+def test_results_that_cannot_be_used_do_not_stop_other_chapters(
+    folder, recorded, capsys, record, problem
+):
+    good = '{"results": {"a": {"value": 1}}}'
+    assert not recorded({"01_bad": record, "02_good": good})
+    out, err = capsys.readouterr()
+    assert f"01_bad FAILED: in {folder / 'cached' / '01.json'}, {problem}" in err
+    assert "02_good: done after" in out
+    assert [path.name for path in (folder / "published").iterdir()] == ["02.json"]
+
+
+@pytest.mark.integration
 def test_failures_are_named_and_do_not_stop_other_chapters(folder, capsys):
     expected = new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]})
     bad = "# first\n# second\n# third\nraise ValueError('bad\\nmiddle\\nworst')"
@@ -146,6 +209,7 @@ def test_failures_are_named_and_do_not_stop_other_chapters(folder, capsys):
     assert "04_good: done after" in out
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_ends_the_kernel_and_saves_nothing(folder):
     pid = folder / "pid"
