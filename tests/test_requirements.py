@@ -25,7 +25,7 @@ def without_comment(line: str) -> str:
 
 
 def imported(source: str) -> set[str]:
-    """Return the top-level modules that a piece of Python imports."""
+    """Return the top-level modules that Python code imports."""
     modules = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -95,7 +95,7 @@ def test_what_is_saved_is_published(trained, capsys):
 
 
 @pytest.mark.parametrize("before", [None, "1"])
-def test_a_training_shows_its_progress_unless_you_said_no(trained, before):
+def test_a_training_shows_its_progress_unless_told_otherwise(trained, before):
     os.environ.pop("TQDM_DISABLE", None)
     if before:
         os.environ["TQDM_DISABLE"] = before

@@ -110,7 +110,7 @@ def test_kernels_are_quiet_and_offline(handed_over):
 @pytest.mark.parametrize(
     ("name", "value"), [("COURSE_PROFILE", "full"), ("COURSE_SOURCE", "hub")]
 )
-def test_the_hub_is_allowed_where_it_is_asked_for(handed_over, name, value):
+def test_the_hub_is_allowed_where_it_is_wanted(handed_over, name, value):
     os.environ[name] = value
     main.main(["test"])
     assert "HF_HUB_OFFLINE" not in os.environ
