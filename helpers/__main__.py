@@ -10,6 +10,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - Python 2.7 must be able to read 
     )
     sys.exit(2)
 
+from helpers import hardware  # noqa: E402
 from helpers.cli.main import main  # noqa: E402
 
+hardware.share_cores()  # before torch is loaded, here and in whatever this starts
 sys.exit(main())

@@ -107,9 +107,14 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    torch.set_num_threads(os.cpu_count() or 1)
+    hardware.use_cores()
     chapter = Chapter(number, profile, seed, tuple(assets))
     print(f"Chapter {number}, {profile} profile, {chapter.device}, seed {seed}.")
+    if not hardware.waiting():
+        print(
+            "While torch's threads wait they spin, which makes a busy machine many "
+            "times slower: restart the kernel and run the first cell first."
+        )
     run = published(number).get("run")
     if run:
         print(
@@ -126,8 +131,8 @@ def set_up_libraries() -> None:
     datasets.disable_progress_bars()  # of encoding texts: it takes under a second
     transformers_logging.disable_progress_bar()  # of loading weights: likewise
     logging.getLogger("transformers.modeling_utils").addFilter(_is_news)
-    # peft asks transformers about an attribute that has got a new name
-    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing")
+    # names that transformers replaces; peft, chapter 3 and Colab's version use them
+    warnings.filterwarnings("ignore", message=".*gradient_checkpointing")
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -1,20 +1,85 @@
-"""What this machine can do: matrix products, precision, and how memory is handed out.
+"""What this machine can do: cores and threads, matrix products, precision, memory.
 
 torch is imported inside the functions only: `doctor` asks before it is installed.
 """
 
 import ctypes
 import gc
+import math
+import os
 import sys
 import time
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+
+# How long a thread of OpenMP spins before it sleeps: GNU's library (Linux) counts turns
+# of a loop, LLVM's and Intel's (macOS, Windows) count milliseconds.
+WAITING = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
+MEMBERSHIP, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+PRECISIONS = ("float32", "bfloat16")
+WORTH_IT = 1.5  # times as fast must bfloat16 be, or float32 is kept
+ROUNDS = 5
 
 # the numbers of glibc's mallopt(3)
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, MMAP_MAX = -1, -2, -3, -4
 NEVER, AHEAD, LARGE = 2**31 - 1, 2**28, 2**17  # bytes
 
 
-WORTH_IT = 1.5  # times as fast must bfloat16 be, or float32 is kept
+def share_cores() -> None:
+    """Let torch's threads sleep, instead of spin, while they wait for each other.
+
+    By default they spin, and beside one busy program a training step takes 4 to 20
+    times as long. Counts only before torch is loaded; the user's own setting stays.
+    """
+    if not waiting() and "torch" not in sys.modules:
+        os.environ.update(WAITING)
+
+
+def waiting() -> dict[str, str]:
+    """Return the settings of how threads wait; they spin if there is none."""
+    names = (*WAITING, "OMP_WAIT_POLICY")
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def cores() -> int:
+    """Return how many cores affinity and containers let this process use."""
+    if hasattr(os, "process_cpu_count"):  # Python 3.13
+        usable = os.process_cpu_count()
+    elif hasattr(os, "sched_getaffinity"):  # Linux
+        usable = len(os.sched_getaffinity(0))
+    else:
+        usable = os.cpu_count()
+    return max(1, min([usable or 1, *_quotas()]))
+
+
+def use_cores() -> None:
+    """Let torch compute on all usable cores, unless OMP_NUM_THREADS says how many."""
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(cores())
+
+
+def _quotas() -> Iterator[int]:
+    """Yield the limits of this process's control groups (Linux), in whole cores."""
+    lines = MEMBERSHIP.read_text().splitlines() if MEMBERSHIP.is_file() else []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:  # version 2
+            root, names = CGROUPS, ["cpu.max"]
+        elif "cpu" in controllers.split(","):
+            root, names = CGROUPS / "cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        else:
+            continue
+        group = root / path.lstrip("/")
+        for folder in (group, *group.parents):
+            files = [folder / name for name in names]
+            if all(file.is_file() for file in files):
+                quota, period = " ".join(file.read_text() for file in files).split()
+                if quota not in ("max", "-1"):
+                    yield math.ceil(int(quota) / int(period))
 
 
 def matrix_throughput(
@@ -55,13 +120,24 @@ def is_card(device) -> bool:
 def bf16_is_faster(device: str = "cpu") -> bool:
     """Return whether a device multiplies bfloat16 much faster than float32; measured.
 
-    Measured once in a process. A device without bfloat16 is not faster.
+    Measured once in a process, in turns, so that another program's work slows both;
+    COURSE_PRECISION decides instead. A device without bfloat16 is not faster.
     """
+    wanted = os.environ.get("COURSE_PRECISION")
+    if wanted in PRECISIONS:
+        return wanted == "bfloat16"
+    if wanted is not None:
+        raise ValueError(
+            f"COURSE_PRECISION is '{wanted}', but the precisions are float32 and "
+            "bfloat16: unset it, or set it to one of these."
+        )
+    best = dict.fromkeys(PRECISIONS, 0.0)
     try:
-        bfloat16 = matrix_throughput(1024, dtype="bfloat16", device=device)
-    except (RuntimeError, TypeError):  # of a device that does not know it
+        for dtype in PRECISIONS * ROUNDS:
+            best[dtype] = max(best[dtype], matrix_throughput(1024, 3, dtype, device))
+    except (RuntimeError, TypeError):  # of a device that does not know bfloat16
         return False
-    return bfloat16 > WORTH_IT * matrix_throughput(1024, device=device)
+    return best["bfloat16"] > WORTH_IT * best["float32"]
 
 
 def precision(device: str = "cpu") -> str:

@@ -10,11 +10,25 @@ from types import SimpleNamespace
 
 import pytest
 
+from helpers import hardware
+
+hardware.share_cores()  # before any test loads torch
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 if os.environ.get("COURSE_SOURCE") != "hub":
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
+MARKS = {"integration", "quiet", "colab"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the cells of notebooks, and as unit tests all tests without a mark."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker("notebooks")
+        elif not MARKS & {mark.name for mark in item.iter_markers()}:
+            item.add_marker("unit")
 
 
 @pytest.fixture(scope="session")

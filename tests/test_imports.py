@@ -26,7 +26,14 @@ BELOW = {
     "helpers": set(),
 }
 TOP = {"course", "metrics", "plots", "hardware", "paths"}
-BEFORE_SET_UP = {"cli.main", "cli.environment", "cli.install", "cli.progress", "paths"}
+BEFORE_SET_UP = {
+    "cli.main",
+    "cli.environment",
+    "cli.install",
+    "cli.progress",
+    "hardware",
+    "paths",
+}
 LONGEST = 300  # lines of a module
 
 

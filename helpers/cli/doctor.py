@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from helpers import paths
+from helpers import hardware, paths
 from helpers.cli.environment import (
     SetupError,
     Target,
@@ -71,14 +71,19 @@ def report() -> int:
 
 
 def profile_problem() -> str | None:
-    """Return one sentence if COURSE_PROFILE names no profile."""
-    profile = os.environ.get("COURSE_PROFILE", "laptop")
-    if profile in paths.PROFILES:
-        return None
-    return (
-        f"There is no profile '{profile}'; set COURSE_PROFILE to "
-        f"{' or '.join(paths.PROFILES)}, or unset it."
-    )
+    """Return one sentence if COURSE_PROFILE or COURSE_PRECISION names none."""
+    for setting, known in (
+        ("profile", paths.PROFILES),
+        ("precision", hardware.PRECISIONS),
+    ):
+        name = f"COURSE_{setting.upper()}"
+        value = os.environ.get(name, known[0])
+        if value not in known:
+            return (
+                f"There is no {setting} '{value}'; set {name} to "
+                f"{' or '.join(known)}, or unset it."
+            )
+    return None
 
 
 def _packages(target: Target) -> Iterator[Finding]:
@@ -118,7 +123,9 @@ def _modules(target: Target) -> Iterator[Finding]:
 
 def _machine() -> Iterator[Finding]:
     """Look at cores, memory, disk and the cache."""
-    yield Finding("Processor", f"{os.cpu_count()} cores, {platform.machine()}")
+    number = f"{hardware.cores()} of {os.cpu_count()} cores usable"
+    yield Finding("Processor", f"{number}, {platform.machine()}")
+    yield _threads()
     memory = _memory_gb()
     if memory and memory < ENOUGH_MEMORY_GB:
         text = f"{memory:.1f} GB: close other programs while a chapter runs"
@@ -132,6 +139,19 @@ def _machine() -> Iterator[Finding]:
     files = [path for path in paths.CACHE.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
     yield Finding("Cache", f"{size:.0f} MB in {paths.CACHE}")
+
+
+def _threads() -> Finding:
+    """Say how torch's threads wait, and who limits their number."""
+    settings = hardware.waiting()
+    if not settings:
+        text = "spin while they wait, since torch was loaded first: restart Python"
+        return Finding("Threads", text, "note")
+    how = "sleep while they wait" if settings == hardware.WAITING else "wait as you set"
+    if "OMP_NUM_THREADS" in os.environ:
+        settings["OMP_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
+    listed = ", ".join(f"{name}={value}" for name, value in settings.items())
+    return Finding("Threads", f"{how} ({listed})")
 
 
 def _memory_gb() -> float | None:
@@ -187,7 +207,7 @@ def _assets() -> Iterator[Finding]:
 
 
 def _profile() -> Finding:
-    """Check the profile."""
+    """Check the profile and the precision."""
     if problem := profile_problem():
         return Finding("Profile", problem, "stop")
     return Finding("Profile", os.environ.get("COURSE_PROFILE", "laptop"))

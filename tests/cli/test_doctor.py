@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers import paths
+from helpers import hardware, paths
 from helpers.cli import doctor, environment, install
 from helpers.data import assets
 from helpers.paths import ROOT
@@ -19,9 +19,11 @@ from helpers.paths import ROOT
 @pytest.fixture
 def sound(monkeypatch, tmp_path):
     """A machine on which nothing is wrong."""
-    for name in (*doctor.SWITCHES, "COURSE_PROFILE"):
+    threads = (*hardware.WAITING, "OMP_WAIT_POLICY", "OMP_NUM_THREADS")
+    for name in (*doctor.SWITCHES, *threads, "COURSE_PROFILE", "COURSE_PRECISION"):
         monkeypatch.delenv(name, raising=False)
     target = environment.Target(sys.executable, Path(sys.prefix))
+    monkeypatch.setattr(os, "environ", os.environ | hardware.WAITING)
     monkeypatch.setattr(doctor, "choose", lambda: target)
     monkeypatch.setattr(doctor, "problems", lambda target: {})
     monkeypatch.setattr(doctor, "intruders", lambda target: [])
@@ -143,9 +145,38 @@ def test_an_unknown_profile_stops_the_course(sound, capsys):
     assert any("no profile 'desktop'" in line for line in told(capsys, 1))
 
 
+def test_an_unknown_precision_stops_the_course(sound, capsys):
+    sound.setenv("COURSE_PRECISION", "half")
+    assert any("no precision 'half'" in line for line in told(capsys, 1))
+
+
 def test_little_memory_is_a_hint(sound, capsys):
     sound.setattr(doctor, "_memory_gb", lambda: 3.9)
     assert any("3.9 GB: close other programs" in line for line in told(capsys, 0))
+
+
+def test_the_usable_cores_are_named_beside_those_there(sound, capsys):
+    sound.setattr(os, "cpu_count", lambda: 64)
+    sound.setattr(hardware, "cores", lambda: 2)
+    assert any("2 of 64 cores usable" in line for line in told(capsys, 0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "mark", "words"),
+    [
+        (hardware.WAITING, "ok", "sleep while they wait (GOMP_SPINCOUNT="),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "ok", "as you set (OMP_WAIT_POLICY=ACTIVE)"),
+        (hardware.WAITING | {"OMP_NUM_THREADS": "1"}, "ok", ", OMP_NUM_THREADS=1)"),
+        ({}, "!", "torch was loaded first: restart Python"),
+    ],
+)
+def test_how_threads_wait(sound, capsys, settings, mark, words):
+    for name in hardware.WAITING:
+        sound.delitem(os.environ, name)
+    os.environ.update(settings)
+    (line,) = [line for line in told(capsys, 0) if "Threads" in line]
+    assert line.startswith(f"{mark} ")
+    assert words in line
 
 
 def test_memory_is_measured():

@@ -85,7 +85,7 @@ def test_activations_grow_with_the_batch_and_shrink_when_computed_again(model):
     once = memory.predicted(model, batch()).activations
     twice = memory.predicted(model, batch(2 * TEXTS)).activations
     assert twice == pytest.approx(2 * once, rel=0.05)
-    model.activation_checkpointing_enable()
+    model.gradient_checkpointing_enable()
     assert memory.predicted(model, batch()).activations < once / 3
 
 
