@@ -70,7 +70,7 @@ def report() -> int:
     return 1 if stops else 0
 
 
-def profile_problem() -> str | None:
+def unknown_setting() -> str | None:
     """Return one sentence if COURSE_PROFILE or COURSE_PRECISION names none."""
     for setting, known in (
         ("profile", paths.PROFILES),
@@ -208,7 +208,7 @@ def _assets() -> Iterator[Finding]:
 
 def _profile() -> Finding:
     """Check the profile and the precision."""
-    if problem := profile_problem():
+    if problem := unknown_setting():
         return Finding("Profile", problem, "stop")
     return Finding("Profile", os.environ.get("COURSE_PROFILE", "laptop"))
 

@@ -85,9 +85,16 @@ def choose() -> Target:
     return Target(str(VENV / python), VENV)
 
 
+def listing() -> Path:
+    """Return the file that lists what to install: on Colab, only what it lacks."""
+    if "COLAB_RELEASE_TAG" in os.environ:
+        return Path(__file__).with_name("colab.txt")
+    return paths.ROOT / "requirements.txt"
+
+
 def pins() -> dict[str, str]:
-    """Return name and version of every package in `requirements.txt`."""
-    text = (paths.ROOT / "requirements.txt").read_text(encoding="utf-8")
+    """Return name and version of every package to install."""
+    text = listing().read_text(encoding="utf-8")
     lines = (line.split("#")[0].strip() for line in text.splitlines())
     return dict(line.split("==") for line in lines if line)
 

@@ -26,6 +26,7 @@ from helpers.cli.environment import (
     choose,
     intruders,
     link_text,
+    listing,
     problems,
 )
 from helpers.cli.failures import AGAIN, LOG, explain
@@ -221,7 +222,8 @@ def _install(target: Target, repair: bool) -> None:
     a third shorter. An environment that never keeps bytecode gets all of it here.
     """
     command = [target.python, "-m", "pip", "install", "--no-input"]
-    command += ["--disable-pip-version-check", "-r", "requirements.txt"]
+    command += ["--disable-pip-version-check", "-r", str(listing())]
+    command += ["--no-deps"] * ("COLAB_RELEASE_TAG" in os.environ)  # see colab.txt
     if not (target.running and sys.dont_write_bytecode):
         command += ["--no-compile"]
     command += ["--ignore-installed"] * repair

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(own)
     args.argv, args.pytest = argv, for_pytest
-    if args.run is not doctor.run and (problem := doctor.profile_problem()):
+    if args.run is not doctor.run and (problem := doctor.unknown_setting()):
         parser.error(problem)
     try:
         return args.run(args)

@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     ensure(args.argv)
     settings.quiet(progress=True)
+    hardware.use_cores()
     from helpers.data import corpora  # needs what is installed now
     from helpers.pretraining import pretrain, run_folder
 

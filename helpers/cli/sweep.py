@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from helpers import paths
+from helpers import hardware, paths
 from helpers.cli import settings
 from helpers.cli.install import ensure
 
@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Run what is missing in the record, and publish the record if told to."""
     ensure(args.argv)
     settings.quiet(progress=True)
+    hardware.use_cores()
     from helpers.experiments import runner  # needs what is installed now
 
     try:

@@ -51,6 +51,15 @@ def test_a_plain_interpreter_gets_a_venv_beside_the_readme(outside):
     assert not environment.choose().running
 
 
+def test_colab_gets_only_what_it_lacks(monkeypatch):
+    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    everywhere = environment.pins()
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-1")
+    lacking = environment.pins()
+    assert set(lacking) < set(everywhere)
+    assert not set(lacking) & {"torch", "numpy", "pandas", "ipykernel", "ipython"}
+
+
 @pytest.mark.parametrize(
     "variables",
     [

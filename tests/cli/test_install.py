@@ -56,6 +56,21 @@ def make_checkout(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("release", [None, "release-1"])
+def test_colab_keeps_its_own_packages(monkeypatch, tmp_path, release):
+    """pip is told not to follow what the few missing packages need."""
+    commands = []
+    monkeypatch.setattr(
+        install, "_run", lambda _, command, step: commands.append(command)
+    )
+    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    if release:
+        monkeypatch.setenv("COLAB_RELEASE_TAG", release)
+    install._install(environment.Target(sys.executable, tmp_path), repair=False)
+    assert ("--no-deps" in commands[0]) == bool(release)
+    assert any(word.endswith("colab.txt") for word in commands[0]) == bool(release)
+
+
 def variables(checkout: Path, **more: str) -> dict[str, str]:
     """Return an environment without network, CI, conda and the course's switches."""
     unwanted = ("CI", "COLAB", "CONDA", "VIRTUAL_ENV", "PIP_", "COURSE_", "PYTHON")

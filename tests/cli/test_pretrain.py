@@ -56,6 +56,13 @@ def test_one_of_two_objectives_is_trained(argv, refused):
     assert "pretrain --help" in refused(["pretrain", *argv])
 
 
+def test_a_training_computes_on_the_usable_cores(trained, world):
+    used = []
+    world.setattr(hardware, "use_cores", lambda: used.append(len(trained)))
+    assert main.main(["pretrain", "clm"]) == 0
+    assert used == [0]  # before the training
+
+
 def test_only_the_courses_own_corpus_is_published(capsys):
     argv = ["pretrain", "clm", "--corpus", "x.txt", "--save"]
     assert main.main(argv) == 2

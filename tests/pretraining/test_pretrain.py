@@ -167,7 +167,7 @@ def interrupted(stopped, objective, tmp_path):
 @pytest.fixture
 def command(monkeypatch, capfd):
     """Return a function that runs `pretrain` and returns code, output and errors."""
-    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(os, "environ", os.environ | {"OMP_NUM_THREADS": "1"})
     monkeypatch.setattr(pretrain_command, "ensure", lambda argv: 0.0)
 
     def run(*argv):
