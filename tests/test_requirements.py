@@ -89,6 +89,18 @@ def test_every_imported_package_is_pinned(path):
     }
 
 
+def test_colab_has_or_is_given_every_imported_package():
+    files = [path for path in PYTHON_FILES if path.is_relative_to(ROOT / "helpers")]
+    sources = [path.read_text(encoding="utf-8") for path in files]
+    sources += [code_of(path) for path in NOTEBOOKS]
+    third_party = imported("\n".join(sources)) - {"helpers"} - sys.stdlib_module_names
+    there = set()
+    for name in ("tests/colab_packages.txt", "helpers/cli/colab.txt"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        there |= {line.split("==")[0] for line in text.splitlines()}
+    assert {DISTRIBUTIONS.get(name, name) for name in third_party} <= there
+
+
 def test_assets_that_come_with_a_package_come_with_a_pinned_one():
     for asset in assets.catalogue().values():
         for source in asset.sources:
