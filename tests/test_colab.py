@@ -103,8 +103,8 @@ def packages(python: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def colab(tmp_path_factory) -> Path:
-    """The interpreter of an environment with Colab's versions and our torch."""
+def colab(tmp_path_factory) -> tuple[Path, set[str]]:
+    """An environment with Colab's versions and our torch: its Python, its packages."""
     if os.name == "nt":
         pytest.skip("Colab is a Linux machine")
     folder = tmp_path_factory.mktemp("colab")
@@ -119,13 +119,14 @@ def colab(tmp_path_factory) -> Path:
     (folder / "listed.txt").write_text("\n".join(without_torch))
     command = [python, "-m", "pip", "install", "-q", "-r", folder / "listed.txt"]
     subprocess.run(command, check=True)
-    return python
+    return python, packages(python)
 
 
 @pytest.mark.colab
-@pytest.mark.parametrize("path", CHAPTERS[:1], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_a_chapter_runs_on_colab(colab, tmp_path, path):
     """The notebook lies alone in a folder; the course is cloned as committed."""
+    python, installed = colab
     text = path.read_text(encoding="utf-8")
     text = text.replace("/content/course", f"{tmp_path}/course")
     text = text.replace(f'{REPOSITORY}\\"', f'{ROOT.as_uri()}\\"')
@@ -137,15 +138,14 @@ def test_a_chapter_runs_on_colab(colab, tmp_path, path):
         "COURSE_ASSETS": str(paths.CACHE),
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
-    before = packages(colab)
     subprocess.run(
-        [colab, "-c", RUN, path.name], cwd=tmp_path, env=kept | on_colab, check=True
+        [python, "-c", RUN, path.name], cwd=tmp_path, env=kept | on_colab, check=True
     )
-    after = packages(colab)
-    assert before <= after
-    assert {line.split("==")[0] for line in after - before} == set(names(LACKING))
+    added = packages(python) - installed
+    assert {line.split("==")[0] for line in added} == set(names(LACKING))
+    assert installed <= packages(python)
     check = subprocess.run(
-        [colab, "-m", "pip", "check"], capture_output=True, text=True
+        [python, "-m", "pip", "check"], capture_output=True, text=True
     )
     unmet = [x for x in check.stdout.splitlines() if x.split()[0] in names(LACKING)]
     assert unmet == []
