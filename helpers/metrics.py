@@ -6,6 +6,7 @@ import evaluate
 import numpy as np
 from datasets import Features, Value
 from scipy import stats
+from sklearn.metrics import f1_score
 
 
 class Score(NamedTuple):
@@ -31,7 +32,7 @@ class Score(NamedTuple):
 
 
 def proportion(hits: int, n: int) -> Score:
-    """Return a share of n cases with its Wilson interval (Wilson 1927).
+    """Return a fraction of n cases with its Wilson interval (Wilson 1927).
 
     Raises ValueError when n is zero or hits lie outside 0 to n.
     """
@@ -40,7 +41,7 @@ def proportion(hits: int, n: int) -> Score:
 
 
 def accuracy(predictions, references) -> Score:
-    """Return the share of equal entries of two sequences of length n.
+    """Return the fraction of equal entries of two sequences of length n.
 
     Raises ValueError when the lengths differ or are zero.
     """
@@ -56,7 +57,7 @@ def accuracy(predictions, references) -> Score:
 def mean(values) -> Score:
     """Return the mean of repeated runs with Student's 95 % interval (n = runs).
 
-    The interval covers the spread between runs (draws of data, seeds), not the
+    The interval covers the spread between runs (training subsets, seeds), not the
     uncertainty of the test set that they share. Raises ValueError below two runs.
     """
     values = np.asarray(values, dtype=float)
@@ -117,27 +118,41 @@ def perplexity(losses, groups) -> Score:
     return Score(centre, low, high, score.n)
 
 
-class Accuracy(evaluate.Metric):
-    """Accuracy as an `evaluate` metric that needs no download.
+class _Offline(evaluate.Metric):
+    """An `evaluate` metric of class numbers that needs no download."""
+
+    def _info(self):
+        features = {"predictions": Value("int64"), "references": Value("int64")}
+        return evaluate.MetricInfo(
+            description=type(self).__doc__,
+            citation="",
+            inputs_description="predictions and references: lists of class numbers",
+            features=Features(features),
+        )
+
+
+class Accuracy(_Offline):
+    """Fraction of right predictions with its 95 % Wilson interval (Wilson 1927).
 
     `Accuracy().compute(predictions=…, references=…)` returns accuracy, low, high and n.
     """
 
-    def _info(self):
-        return evaluate.MetricInfo(
-            description="Share of correct predictions with its 95 % Wilson interval.",
-            citation="Wilson 1927",
-            inputs_description="predictions and references: lists of class numbers",
-            features=Features(
-                {"predictions": Value("int64"), "references": Value("int64")}
-            ),
-        )
-
     def _compute(self, predictions, references):
         score = accuracy(predictions, references)
-        return {
-            "accuracy": score.value,
-            "low": score.low,
-            "high": score.high,
-            "n": score.n,
-        }
+        named = score._asdict()
+        return {"accuracy": named.pop("value")} | named
+
+
+class MacroF1(_Offline):
+    """Mean of the classes' F1, the harmonic mean of precision and recall."""
+
+    def _compute(self, predictions, references):
+        return {"macro_f1": float(f1_score(references, predictions, average="macro"))}
+
+
+def classification(evaluated) -> dict[str, float]:
+    """Return what a Trainer reports as its `compute_metrics`: accuracy and macro-F1."""
+    both = evaluate.combine([Accuracy(), MacroF1()])
+    return both.compute(
+        predictions=evaluated.predictions.argmax(-1), references=evaluated.label_ids
+    )

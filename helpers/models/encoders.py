@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from helpers.data import assets
+from helpers.models import checkpoints, tokenizers
 
 # fits the caches of a laptop's processor; measured in chapter 2
 TOKENS_PER_BATCH = 2048
@@ -38,17 +39,24 @@ def load_text(name: str, device=None, **options):
     `name` is an asset or a model on the Hub; `device` is where the model goes, None
     leaves it where it was loaded; `options` go to `from_pretrained`. The attention is
     the plain implementation, which shows its maps and is the faster one for short texts
-    on a processor. Raises AssetError when the asset cannot be had.
+    on a processor. Raises AssetError when the asset cannot be had, and CheckpointError
+    when its files do not fit each other.
     """
     path = locate(name)
-    settings = {"dtype": torch.float32, "attn_implementation": "eager"} | options
-    model = AutoModel.from_pretrained(path, **settings)
-    return model.eval().to(device), AutoTokenizer.from_pretrained(path)
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    settings = {"attn_implementation": "eager"} | options
+    return _load(path, device, settings, tokenizer), tokenizer
 
 
 def load_image(name: str, device=None, **options):
     """Return an image encoder, in float32 and evaluation mode; as `load_text`."""
-    model = AutoModel.from_pretrained(locate(name), dtype=torch.float32, **options)
+    return _load(locate(name), device, options)
+
+
+def _load(path: str, device, options: dict, tokenizer=None):
+    settings = {"dtype": torch.float32, "output_loading_info": True} | options
+    model, report = AutoModel.from_pretrained(path, **settings)
+    checkpoints.check(path, model, report, tokenizer)
     return model.eval().to(device)
 
 
@@ -95,7 +103,8 @@ def cls_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def embed_texts(model, tokenizer, texts, pool=mean_pool, max_length=64):
     """Turn texts into vectors: a list of n strings -> float32 [n, hidden size].
 
-    `pool(hidden, mask)` makes one vector of the token vectors. Dropout is off.
+    `pool(hidden, mask)` makes one vector of the token vectors. Dropout is off. A
+    TruncationWarning says if many texts are cut at `max_length` tokens.
     """
 
     def vectors(output, mask):
@@ -105,7 +114,10 @@ def embed_texts(model, tokenizer, texts, pool=mean_pool, max_length=64):
 
 
 def logits(model, tokenizer, texts, max_length=64) -> torch.Tensor:
-    """Return a classifier's logits without dropout: n texts -> float32 [n, classes]."""
+    """Return a classifier's logits for n texts: float32 [n, classes].
+
+    Dropout and long texts as in `embed_texts`.
+    """
     return _forward(model, tokenizer, texts, max_length, lambda out, mask: out.logits)
 
 
@@ -115,7 +127,7 @@ def _forward(model, tokenizer, texts, max_length, vectors_of) -> torch.Tensor:
     Texts are sorted by length and batched by number of tokens, so that almost nothing
     is padded; the vectors come in the order of the texts.
     """
-    ids = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    ids = tokenizers.cut(tokenizer, list(texts), max_length)["input_ids"]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
     vectors = [None] * len(ids)
     with evaluating(model):

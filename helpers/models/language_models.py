@@ -19,17 +19,14 @@ from transformers import (
     GPT2LMHeadModel,
 )
 
-from helpers.models import encoders
+from helpers.models import checkpoints, encoders
+from helpers.models.checkpoints import CheckpointError, first_line
 
 CONTEXT = {"mlm": 128, "clm": 256}  # tokens that the course's own models read at once
 ARCHITECTURES = {"mlm": BertForMaskedLM, "clm": GPT2LMHeadModel}
 BATCH_SIZE = 16  # sequences at once when nothing is trained
 MLM_PROBABILITY = 0.15  # BERT's masking probability
 MASK_SEED = 1  # of the masks on which every masked model is evaluated
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint cannot be used; the message says why and what to do."""
 
 
 class Shape(NamedTuple):
@@ -109,6 +106,7 @@ def load(objective: str, name: str, device=None):
         model, report = ARCHITECTURES[objective].from_pretrained(
             folder, dtype=torch.float32, output_loading_info=True
         )
+        checkpoints.check(str(name), model, report, tokenizer)
     except CheckpointError:
         raise
     except Exception as error:  # of safetensors, json, transformers: no common base
@@ -116,11 +114,6 @@ def load(objective: str, name: str, device=None):
             f"{name} cannot be read ({first_line(error)}): it is missing, damaged or "
             "cut short, so fetch or make it again."
         ) from error
-    if report["missing_keys"]:
-        raise CheckpointError(
-            f"{name} lacks {len(report['missing_keys'])} of the model's weights: it is "
-            "damaged or of another model, so fetch or make it again."
-        )
     return model.eval().to(device), tokenizer
 
 
@@ -210,12 +203,6 @@ def next_token_losses(model, tokens: torch.Tensor) -> torch.Tensor:
     losses = torch.cat(losses)
     scored = torch.cat([losses[0], losses[1:, context - step - 1 :].flatten()])
     return scored[: len(tokens) - 1]
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or its type; at most 120 letters."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:120] if lines else type(error).__name__
 
 
 def files(folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ class Trigram:
         self.pairs = np.unique(self._pairs(tokens), return_counts=True)
         self.contexts = np.unique(self._pairs(tokens)[:-1], return_counts=True)
         self.triples = np.unique(self._triples(tokens), return_counts=True)
-        mixed, seen = self._parts(held_in)
+        mixed, seen = self._components(held_in)
         everywhere = _fit(mixed, np.full(4, 0.25), self.ROUNDS)
         self.weights = np.tile(everywhere[:, None], int(np.log2(len(tokens))) + 2)
         for group in np.unique(seen):
@@ -32,10 +32,10 @@ class Trigram:
 
     def losses(self, tokens) -> np.ndarray:
         """Return -ln p of each token but the first two: float64 [n - 2], in nats."""
-        mixed, seen = self._parts(tokens)
+        mixed, seen = self._components(tokens)
         return -np.log((mixed * self.weights[:, seen]).sum(0))
 
-    def _parts(self, tokens):
+    def _components(self, tokens):
         """Return the four probabilities [4, n - 2] and the group of each context."""
         tokens = np.asarray(tokens, dtype=np.int64)
         here, before = tokens[2:], tokens[1:-1]
@@ -44,8 +44,8 @@ class Trigram:
         one = self.singles[here] / self.singles.sum()
         two = _look_up(self.pairs, self._pairs(tokens)[1:])
         three = _look_up(self.triples, self._triples(tokens))
-        two = _share(two, self.followed[before], one)
-        three = _share(three, context, two)
+        two = _fraction(two, self.followed[before], one)
+        three = _fraction(three, context, two)
         groups = np.log2(context + 1).astype(int)
         return np.stack([uniform, one, two, three]), groups
 
@@ -59,18 +59,18 @@ class Trigram:
 def _fit(mixed, weights, rounds):
     """Return the weights of a mixture under which its data are most likely."""
     for _ in range(rounds):
-        share = mixed * weights[:, None]
-        weights = (share / share.sum(0)).mean(1)
+        likelihood = mixed * weights[:, None]
+        weights = (likelihood / likelihood.sum(0)).mean(1)
     return weights
 
 
-def _share(part, whole, instead):
-    """Return part / whole, or what stands in where there is nothing to divide by."""
-    return np.where(whole > 0, part / np.maximum(whole, 1), instead)
+def _fraction(count, total, instead):
+    """Return count / total, or what stands in where there is nothing to divide by."""
+    return np.where(total > 0, count / np.maximum(total, 1), instead)
 
 
-def _look_up(table, keys):
-    """Return the counts of keys in a (sorted keys, counts) table, 0 where absent."""
-    known, counts = table
+def _look_up(counted, keys):
+    """Return the counts of keys among (sorted keys, counts), 0 where absent."""
+    known, counts = counted
     at = np.searchsorted(known, keys).clip(max=len(known) - 1)
     return np.where(known[at] == keys, counts[at], 0)

@@ -12,10 +12,11 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from helpers.data.csv_rows import listing
 from helpers.data.text_csv import CorpusWarning
-from helpers.models import encoders
-from helpers.models.language_models import first_line
+from helpers.models import checkpoints, encoders
+from helpers.models.checkpoints import first_line
+from helpers.models.tokenizers import TruncationWarning
 
-LONGEST = 20_000  # characters that are cut into pieces: far more than a model reads
+LONGEST = 20_000  # characters that are cut into tokens: far more than a model reads
 SHOWN = 40  # characters of a bad item in a message
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file can hold
 
@@ -29,15 +30,30 @@ def save(
 ) -> None:
     """Save a classifier with its tokenizer and the names of its classes.
 
-    The weights go into a safetensors file, not a pickle: loading it runs no code.
-    `max_length` is the number of pieces at which texts were cut in training; it is
+    The weights go into a safetensors file, not a pickle: loading it runs no code. Of a
+    model with adapters (peft) a merged copy is saved; the one given stays as it is.
+    `max_length` is the number of tokens at which texts were cut in training; it is
     saved with the tokenizer, as its `model_max_length`. The one given stays as it is.
-    Raises ValueError when the number of names is not that of the classes.
+    Raises ValueError when the model is no classifier of texts into one of some classes,
+    or the names are not one for each class.
     """
+    if hasattr(model, "merge_and_unload"):
+        model = copy.deepcopy(model).merge_and_unload()
+    if not type(model).__name__.endswith("ForSequenceClassification"):
+        raise ValueError(
+            f"A {type(model).__name__} is no text classifier that can be loaded again: "
+            "save a model for sequence classification."
+        )
+    if reason := _other_problem(model.config):
+        raise ValueError(f"The model cannot be saved as a classifier: {reason}.")
     if len(names) != model.config.num_labels:
         raise ValueError(
             f"{len(names)} names for {model.config.num_labels} classes: give one name "
             "for each class, in the order of their numbers."
+        )
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(
+            f"Two classes are called {twice[0]!r}: give each class a name of its own."
         )
     model.config.id2label = dict(enumerate(names))
     model.config.label2id = {name: number for number, name in enumerate(names)}
@@ -47,13 +63,29 @@ def save(
     limited.save_pretrained(folder)
 
 
+def _other_problem(config) -> str:
+    """Return why a head is not one for choosing one of some classes, or nothing."""
+    if config.num_labels < 2:
+        return (
+            "it has one output, which is regression or a single class, and the "
+            "probability of one class is always 1"
+        )
+    if config.problem_type not in (None, "single_label_classification"):
+        return (
+            f"its problem_type is {config.problem_type}, so its outputs are no "
+            "probabilities that add up to one"
+        )
+    return ""
+
+
 class Predictor:
     """A classifier from a folder that `save` filled; call it with texts.
 
-    Raises PredictorError when the folder is missing or its files are damaged.
+    `device` as in `encoders.load_text`. Raises PredictorError when the folder is
+    missing or its files are damaged, incomplete or of another model.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, device=None):
         if not (Path(folder) / "config.json").is_file():
             raise PredictorError(
                 f"There is no saved model in {folder}: name the folder that it was "
@@ -67,17 +99,27 @@ class Predictor:
                 attn_implementation="eager",  # as in training: equal to the last bit
                 output_loading_info=True,
             )
-        except Exception as error:  # of safetensors, json, transformers: no common kin
+        except Exception as error:  # of safetensors, json, transformers: no common base
             raise PredictorError(
                 f"The model in {folder} cannot be read ({first_line(error)}): "
                 "it is damaged or cut short, so save it again."
             ) from error
-        if report["missing_keys"]:
+        found = checkpoints.misfits(str(folder), self.model, report, self.tokenizer)
+        if found:
             raise PredictorError(
-                f"The model in {folder} lacks {', '.join(report['missing_keys'])}: it "
-                "was saved without its head, or is no classifier, so save it again."
+                f"The model in {folder} is incomplete, mixed up, or no classifier "
+                f"({'; '.join(found)}): save it again."
             )
+        if reason := _other_problem(self.model.config):
+            raise PredictorError(f"The model in {folder} is no classifier: {reason}.")
         self.names = [name for _, name in sorted(self.model.config.id2label.items())]
+        if len({*self.names}) < self.model.config.num_labels:
+            raise PredictorError(
+                f"The {self.model.config.num_labels} classes of the model in {folder} "
+                f"are called {listing(self.names, 5)}: save it again, with one name "
+                "for each."
+            )
+        self.model.to(device)
         self.max_length = min(  # a tokenizer that was never told its limit has 1e30
             self.tokenizer.model_max_length, self.model.config.max_position_embeddings
         )
@@ -126,13 +168,13 @@ class Predictor:
         ]
         note = (
             f"cut {_number(long, 'text')} at the model's limit of {self.max_length} "
-            f"pieces (counted from 0, item{'s' * (len(long) > 1)} {listing(long, 5)}): "
+            f"tokens (counted from 0, item{'s' * (len(long) > 1)} {listing(long, 5)}): "
             "split them into shorter ones if their ends matter"
         )
         return [note] if long else []
 
     def _lengths(self, texts: list[str]) -> list[int]:
-        """Count the pieces of each text, up to one more than the model reads."""
+        """Count the tokens of each text, up to one more than the model reads."""
         if not texts:
             return []
         cut = {"truncation": True, "max_length": self.max_length + 1}
@@ -143,8 +185,11 @@ class Predictor:
         probabilities = torch.empty(0, len(self.names))
         if texts:
             read = [text[:LONGEST] for text in texts.values()]
-            scores = encoders.logits(self.model, self.tokenizer, read, self.max_length)
-            probabilities = scores.softmax(-1)
+            with warnings.catch_warnings(action="ignore", category=TruncationWarning):
+                logits = encoders.logits(
+                    self.model, self.tokenizer, read, self.max_length
+                )
+            probabilities = logits.softmax(-1)
         index = pd.Index([*texts], dtype=int)
         table = pd.DataFrame(probabilities.numpy(), index, _columns(self.names))
         labels = [self.names[number] for number in probabilities.argmax(-1)]
@@ -153,7 +198,7 @@ class Predictor:
 
 
 def _columns(names: list[str]) -> list[str]:
-    """Return a column for each class; `label` itself is taken by the answers."""
+    """Return a column for each class; `label` itself is taken by the predictions."""
     instead = "p(label)"
     while instead in names:
         instead = f"p({instead})"

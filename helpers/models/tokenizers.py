@@ -1,4 +1,6 @@
-"""Word pieces: train a tokenizer on your own texts, and pack texts into rows."""
+"""Tokens: train a tokenizer on your own texts, cut texts, pack them into sequences."""
+
+import warnings
 
 import torch
 from tokenizers import (
@@ -13,20 +15,25 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 SIZE = 8192  # enough for some million words; BERT takes 30 522 for three billion
+CUT_UNTOLD = 0.05  # fraction of texts that may be cut before a warning says so
 MASKED_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TEXTS_AT_ONCE = 1000  # to encode: an encoded text is much larger than its ids
 END, PAD = "<|endoftext|>", "<|pad|>"
 
 
+class TruncationWarning(UserWarning):
+    """A model does not see all of many texts."""
+
+
 def wordpiece(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
-    """Train BERT's kind of tokenizer: lower case, words cut into at most `size` pieces.
+    """Train BERT's kind of tokenizer: lower case, words cut into at most `size` tokens.
 
     Source: Schuster and Nakajima 2012; Wu et al. 2016; Devlin et al. 2019.
     """
     texts = list(texts)  # read twice
-    letters = _word_pieces(texts, 0, MASKED_SPECIALS)
-    inside = sorted(piece for piece in letters if piece.startswith("##"))
-    vocabulary = _word_pieces(texts, size, MASKED_SPECIALS + inside)
+    letters = _vocabulary(texts, 0, MASKED_SPECIALS)
+    inside = sorted(token for token in letters if token.startswith("##"))
+    vocabulary = _vocabulary(texts, size, MASKED_SPECIALS + inside)
     tokenizer = _uncased(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.add_special_tokens(MASKED_SPECIALS)
     tokenizer.decoder = decoders.WordPiece()
@@ -41,11 +48,11 @@ def wordpiece(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
     )
 
 
-def _word_pieces(texts, size: int, first: list[str]) -> dict[str, int]:
-    """Return the numbers of the word pieces of texts, those in `first` first.
+def _vocabulary(texts, size: int, first: list[str]) -> dict[str, int]:
+    """Return the tokens of texts with their numbers, those in `first` first.
 
     The trainer numbers the letters inside words by chance and breaks ties by number, so
-    only with these letters in `first` do equal texts make equal pieces.
+    only with these letters in `first` do equal texts make equal tokens.
     """
     tokenizer = _uncased(models.WordPiece(unk_token="[UNK]"))
     trainer = trainers.WordPieceTrainer(
@@ -63,9 +70,9 @@ def _uncased(model) -> Tokenizer:
 
 
 def byte_pairs(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
-    """Train GPT-2's kind of tokenizer: bytes, merged pair by pair into `size` pieces.
+    """Train GPT-2's kind of tokenizer: bytes, merged pair by pair into `size` tokens.
 
-    Unlike GPT-2's own it has a piece for padding that is not the end of a text. Source:
+    Unlike GPT-2's own it has a token for padding that is not the end of a text. Source:
     Sennrich et al. 2016; Radford et al. 2019.
     """
     tokenizer = Tokenizer(models.BPE())
@@ -88,30 +95,55 @@ def byte_pairs(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
 
 
 def stream(texts, tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
-    """Join texts into one row of ids, each text followed by its end: int64 [tokens]."""
+    """Join texts into one sequence, each followed by its end token: int64 [tokens]."""
     end, texts = tokenizer.sep_token_id or tokenizer.eos_token_id, list(texts)
-    parts = [torch.empty(0, dtype=torch.long)]
+    joined = [torch.empty(0, dtype=torch.long)]
     for first in range(0, len(texts), TEXTS_AT_ONCE):
         encoded = tokenizer.backend_tokenizer.encode_batch(
             texts[first : first + TEXTS_AT_ONCE], add_special_tokens=False
         )
-        parts.append(torch.tensor([i for text in encoded for i in (*text.ids, end)]))
-    return torch.cat(parts)
+        joined.append(torch.tensor([i for text in encoded for i in (*text.ids, end)]))
+    return torch.cat(joined)
 
 
 def pack(texts, tokenizer: PreTrainedTokenizerFast, length: int) -> torch.Tensor:
-    """Cut joined texts into full rows, without any padding: int64 [rows, length].
+    """Cut joined texts into full sequences, unpadded: int64 [sequences, length].
 
-    With a tokenizer that has [CLS] and [SEP] every row stands between the two. What
-    does not fill the last row is dropped.
+    With a tokenizer that has [CLS] and [SEP] every sequence stands between the two.
+    What does not fill the last sequence is dropped.
     """
     ids = stream(texts, tokenizer)
     framed = tokenizer.cls_token_id is not None
     inner = length - 2 * framed
-    rows = ids[: len(ids) // inner * inner].view(-1, inner)
+    sequences = ids[: len(ids) // inner * inner].view(-1, inner)
     if not framed:
-        return rows
-    edge = rows.new_ones(len(rows), 1)
-    return torch.cat(
-        [edge * tokenizer.cls_token_id, rows, edge * tokenizer.sep_token_id], dim=1
-    )
+        return sequences
+    edge = sequences.new_ones(len(sequences), 1)
+    ends = edge * tokenizer.cls_token_id, edge * tokenizer.sep_token_id
+    return torch.cat([ends[0], sequences, ends[1]], dim=1)
+
+
+def cut(tokenizer, texts: list[str], max_length: int, stacklevel: int = 4) -> dict:
+    """Return the tokenizer's output for texts, each cut at `max_length` tokens.
+
+    A TruncationWarning says so when more than `CUT_UNTOLD` of the texts are cut.
+    """
+    encoded = tokenizer(texts, truncation=True, max_length=max_length)
+    ids = encoded["input_ids"]
+    full = [
+        text for text, one in zip(texts, ids, strict=True) if len(one) == max_length
+    ]
+    if len(full) > CUT_UNTOLD * len(texts):
+        lengths = [len(one) for one in tokenizer(full, verbose=False)["input_ids"]]
+        long = [length for length in lengths if length > max_length]
+        lost = sum(long) - max_length * len(long)
+        if len(long) > CUT_UNTOLD * len(texts):
+            warnings.warn(
+                f"{len(long) / len(texts):.0%} of {len(texts):,} texts are longer than "
+                f"{max_length} tokens and are cut there, and with their ends "
+                f"{lost / (lost + sum(map(len, ids))):.0%} of all tokens are lost: set "
+                f"max_length= (the longest has {max(long):,}), or split the texts.",
+                TruncationWarning,
+                stacklevel,
+            )
+    return encoded

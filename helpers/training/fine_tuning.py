@@ -16,6 +16,8 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from helpers import hardware
+from helpers.models import tokenizers
+from helpers.training import freezing, resuming
 
 
 def classifier(
@@ -33,6 +35,7 @@ def classifier(
     folder: Path | None = None,
     groups: list[dict] | None = None,
     bf16: bool | None = False,
+    compute_metrics=None,
     callbacks=(),
     **options,
 ) -> Trainer:
@@ -42,15 +45,20 @@ def classifier(
     its longest text, and texts of similar length stand together; AdamW, a warm-up over
     a tenth of the steps, then a straight line down to nothing. Training runs where the
     model is. `bf16` multiplies matrices in bfloat16, None where that is faster.
-    `options` change any of the library's TrainingArguments.
+    `options` change any of the library's TrainingArguments. A TruncationWarning says if
+    many texts are cut at `max_length` tokens.
 
-    With `validation` its loss is logged after each epoch. With `patience`, too,
-    training stops after so many epochs without a lower one, and the weights of the best
-    epoch come back. `groups` are AdamW's parameter groups, as `freezing.layerwise`
+    With `validation` its loss is logged after each epoch, and what `compute_metrics`,
+    such as `metrics.classification`, makes of the predictions. With `patience`, too,
+    training stops after so many epochs without a lower loss, and the weights of the
+    best epoch come back. `groups` are AdamW's parameter groups, as `freezing.layerwise`
     makes them. With `folder` a checkpoint is written there after each epoch, and
     training goes on from the last one that it finds; else nothing is left on disk.
+    Raises ResumeError when the folder holds another run or a finished one.
     """
-    device = model.device.type
+    on_card = hardware.is_card(model.device)
+    train = encode(train, tokenizer, max_length)
+    validation = validation and encode(validation, tokenizer, max_length)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         settings = TrainingArguments(
             str(place),
@@ -59,29 +67,37 @@ def classifier(
             per_device_train_batch_size=batch,
             per_device_eval_batch_size=4 * batch,
             seed=seed,
-            use_cpu=not hardware.is_card(device),
-            dataloader_pin_memory=hardware.is_card(device),
-            bf16=hardware.bf16_is_faster(device) if bf16 is None else bf16,
-            **_schedule(validation, patience, folder) | options,
+            use_cpu=not on_card,
+            bf16=hardware.bf16_is_faster(model.device.type) if bf16 is None else bf16,
+            **_schedule(validation, patience, folder, on_card) | options,
         )
+        if folder:
+            gradual = any(isinstance(each, freezing.Gradual) for each in callbacks)
+            more = {"patience": patience, "gradual": gradual}
+            run = resuming.describe(
+                model, settings.to_dict() | more, train, validation, groups
+            )
+            resuming.check(Path(folder), run)
         trainer = Trainer(
             model,
             settings,
-            train_dataset=encode(train, tokenizer, max_length),
-            eval_dataset=validation and encode(validation, tokenizer, max_length),
+            train_dataset=train,
+            eval_dataset=validation,
             data_collator=DataCollatorWithPadding(tokenizer),
+            compute_metrics=compute_metrics,
             optimizers=(torch.optim.AdamW(groups), None) if groups else (None, None),
             callbacks=[*callbacks, *_stop(patience)],
         )
         trainer.remove_callback(PrinterCallback)
-        last = get_last_checkpoint(place) if folder and Path(place).is_dir() else None
-        trainer.train(resume_from_checkpoint=last)
+        trainer.train(resume_from_checkpoint=folder and get_last_checkpoint(folder))
+        if folder:
+            resuming.finish(Path(folder), run)
     # with bf16 the model was wrapped, and would answer differently from a reloaded one
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     return trainer
 
 
-def _schedule(validation, patience, folder) -> dict:
+def _schedule(validation, patience, folder, on_card) -> dict:
     """Return the TrainingArguments that an option of `classifier` may change."""
     return {
         "warmup_steps": 0.1,
@@ -94,6 +110,7 @@ def _schedule(validation, patience, folder) -> dict:
         "logging_strategy": "epoch" if validation else "no",
         "report_to": "none",
         "disable_tqdm": True,
+        "dataloader_pin_memory": on_card,
     }
 
 
@@ -102,9 +119,8 @@ def _stop(patience: int | None) -> list[EarlyStoppingCallback]:
 
 
 def encode(data: Dataset, tokenizer, max_length: int) -> Dataset:
-    """Replace texts by their ids, cut at `max_length`; labels stay."""
-    return data.map(
-        lambda rows: tokenizer(rows["text"], truncation=True, max_length=max_length),
-        batched=True,
-        remove_columns="text",
-    )
+    """Replace texts by their ids, cut at `max_length`; all other columns stay."""
+    encoded = tokenizers.cut(tokenizer, data["text"][:], max_length)
+    for name, column in encoded.items():
+        data = data.add_column(name, column)
+    return data.remove_columns("text")

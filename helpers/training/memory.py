@@ -56,18 +56,25 @@ def _activations(model, batch) -> int:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor.detach()  # itself would hold its own graph, for ever
 
+    batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = model(**batch).loss  # held, so that no address is used twice
     del loss
     return sum(kept.values())
 
 
-def measured(work: Callable[[], object]) -> int:
-    """Return by how many bytes the process grows while `work` runs, at its highest.
+def measured(work: Callable[[], object], device=None) -> int:
+    """Return by how many bytes memory grows while `work` runs, at its highest.
 
+    With `device` a card it is the card's memory; else it is that of the process, and
     `work` runs in a thread of its own, whose heap is empty or else trimmed first, and
     again at each look: what others have freed is neither reused nor given back in it.
     """
+    if device is not None and hardware.is_card(device):
+        torch.accelerator.reset_peak_memory_stats(device)
+        begin = torch.accelerator.memory_allocated(device)
+        work()
+        return torch.accelerator.max_memory_allocated(device) - begin
     process = psutil.Process()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(hardware.release_freed_memory).result()

@@ -50,6 +50,8 @@ def test_weights_gradients_and_averages_are_counted(model):
 @pytest.mark.quiet
 def test_counting_leaves_no_activations_behind():
     class Model(torch.nn.Module):
+        device = torch.device("cpu")
+
         def forward(self, x):
             return type("Out", (), {"loss": x.exp().sum()})
 
@@ -67,6 +69,8 @@ def test_activations_of_one_layer_are_those_of_paper_and_pencil():
     layer = torch.nn.Linear(WIDTH, 5)
 
     class Model(torch.nn.Module):
+        device = torch.device("cpu")
+
         def __init__(self):
             super().__init__()
             self.layer = layer
