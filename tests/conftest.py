@@ -108,7 +108,7 @@ def no_network(monkeypatch):
     """Let every attempt to open a connection fail the test."""
 
     def refuse(*_):
-        pytest.fail("the network was asked")
+        pytest.fail("the network was prompted")
 
     monkeypatch.setattr("socket.socket.connect", refuse)
     monkeypatch.setattr("socket.getaddrinfo", refuse)

@@ -1,6 +1,7 @@
 """Scores and intervals: checked by hand, against libraries, and for their coverage."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -210,3 +211,20 @@ def test_perplexity_has_the_ends_of_the_mean_loss():
     assert score.low < score.value < score.high
     assert score.n == 90
     assert all(type(value) is float for value in score[:3])
+
+
+def test_macro_f1_weighs_classes_alike_and_needs_no_network(no_network):
+    """Class 0: precision 2/3, recall 1; class 1: 1 and 1/2; class 2: 0."""
+    found = metrics.MacroF1().compute(predictions=[0, 0, 0, 1], references=[0, 0, 1, 1])
+    assert found == {"macro_f1": pytest.approx((0.8 + 2 / 3) / 2)}
+    found = metrics.MacroF1().compute(predictions=[0, 0], references=[0, 2])
+    assert found == {"macro_f1": pytest.approx((2 / 3 + 0) / 2)}
+
+
+def test_a_trainer_reports_accuracy_and_macro_f1(no_network):
+    logits = np.array([[2.0, 1], [2, 1], [3, 0], [0, 1]])
+    evaluated = SimpleNamespace(predictions=logits, label_ids=np.array([0, 0, 1, 1]))
+    found = metrics.classification(evaluated)
+    assert found["accuracy"] == 0.75
+    assert found["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert found["low"] < 0.75 < found["high"]

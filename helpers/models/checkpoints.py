@@ -65,7 +65,9 @@ def _tokenizer_misfits(name: str, model, tokenizer) -> list[str]:
         )
     pads = tokenizer.pad_token_id, getattr(model.config, "pad_token_id", None)
     if None not in pads and pads[0] != pads[1]:
-        found.append(f"padding is token {pads[0]} in its tokenizer and {pads[1]} in it")
+        found.append(
+            f"padding is token {pads[0]} in its tokenizer, {pads[1]} in its config.json"
+        )
     return found
 
 

@@ -62,7 +62,7 @@ def check(folder: Path, run: dict[str, str]) -> None:
         return paths.write(file, json.dumps(run, indent=1) + "\n")
     try:
         noted = dict(json.loads(file.read_text(encoding="utf-8")))
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ResumeError(
             f"The file {file} is damaged: delete its folder to train anew."
         ) from error

@@ -1,4 +1,4 @@
-"""The classical rivals are chosen on validation and fitted on what was given."""
+"""The classical baselines are chosen on validation and fitted on what was given."""
 
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -8,7 +8,7 @@ from helpers.models import baselines
 from helpers.training import strategies
 
 
-def test_the_classical_baseline_is_chosen_on_validation_and_fitted_on_the_draw():
+def test_the_classical_baseline_is_chosen_on_validation_and_fitted_on_the_subset():
     parts, data = strategies.sentences(), strategies.subset(1000, 1)
     counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     known = counts.fit_transform(data["text"])

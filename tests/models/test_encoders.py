@@ -1,5 +1,9 @@
 """Encoders: loaded ready for use, and vectors that do not depend on their company."""
 
+import json
+import shutil
+import warnings
+
 import pytest
 import torch
 from transformers import (
@@ -12,7 +16,7 @@ from transformers import (
 )
 
 from helpers.data import assets
-from helpers.models import encoders
+from helpers.models import checkpoints, encoders, tokenizers
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh"]
 SHORT = "a b"
@@ -20,10 +24,10 @@ LONG = "h g f e d c b a " * 7
 TEXTS = [LONG, "a", "c d e f", SHORT, "", "h h h", LONG + "b", "b a"]
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
+def make_tokenizer(words=None) -> PreTrainedTokenizerFast:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-    words = {word: number for number, word in enumerate(WORDS)}
+    words = words or {word: number for number, word in enumerate(WORDS)}
     inner = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     inner.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
@@ -100,6 +104,79 @@ def test_an_image_encoder_comes_in_float32_and_evaluation_mode(dino, tmp_path):
     model = encoders.load_image(str(tmp_path))
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert not model.training
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "config.json"])
+def test_an_encoder_whose_files_do_not_fit_is_refused(folder, tmp_path, file):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    if file == "config.json":
+        config = json.loads((copy / file).read_text()) | {"num_hidden_layers": 1}
+        (copy / file).write_text(json.dumps(config))
+    else:
+        words = {f"word{number}": number for number in range(40)}
+        make_tokenizer(words | {"[UNK]": 40, "[CLS]": 41, "[SEP]": 42}).save_pretrained(
+            copy
+        )
+    with pytest.raises(checkpoints.CheckpointError) as error:
+        encoders.load_text(str(copy))
+    assert "is incomplete or mixed up (" in str(error.value)
+    assert "44 tokens" in str(error.value) or "left out" in str(error.value)
+
+
+def test_an_encoder_needs_neither_a_pooler_nor_the_head_of_another_model():
+    model, _ = encoders.load_text("course-bert")  # saved with its masked-token head
+    assert encoders.count(model).total > 5e6
+
+
+def test_evaluation_restores_every_modules_mode_also_after_an_error(bert):
+    model, tokenizer = bert
+    model.train()
+    model.encoder.eval()
+    before = [module.training for module in model.modules()]
+    noiseless = [encoders.embed_texts(model, tokenizer, TEXTS) for _ in range(2)]
+    assert torch.equal(*noiseless)
+
+    def failing(hidden, mask):
+        assert not model.training
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        encoders.embed_texts(model, tokenizer, TEXTS, pool=failing)
+    assert [module.training for module in model.modules()] == before
+
+
+def test_images_are_embedded_without_dropout(dino):
+    noisy = Dinov2Model(
+        Dinov2Config(**dino.config.to_dict() | {"hidden_dropout_prob": 0.5})
+    )
+    pixels = torch.randn(2, 3, 28, 28)
+    noisy.train()
+    assert torch.equal(*(encoders.embed_images(noisy, pixels) for _ in range(2)))
+    assert noisy.training
+
+
+@pytest.mark.parametrize(("long", "warned"), [(2, False), (3, True)])
+def test_it_is_told_when_many_texts_are_cut(bert, long, warned):
+    texts = ["a b"] * (50 - long) + ["a " * 30] * long
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        encoders.embed_texts(*bert, texts, max_length=12)
+    assert len(told) == warned
+    if warned:
+        assert told[0].category is tokenizers.TruncationWarning
+        assert told[0].filename == __file__
+        lost = 3 * 20 / (47 * 4 + 3 * 32)
+        assert str(told[0].message) == (
+            "6% of 50 texts are longer than 12 tokens and are cut there, and with "
+            f"their ends {lost:.0%} of all tokens are lost: set max_length= (the "
+            "longest has 32), or split the texts."
+        )
+
+
+def test_a_text_that_just_fits_is_not_cut(bert):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoders.embed_texts(*bert, ["a " * 10] * 5, max_length=12)
 
 
 def test_a_frozen_model_has_nothing_left_to_train(bert):

@@ -31,7 +31,7 @@ def tokenizer_of(documents):
 
 @pytest.fixture(scope="module")
 def models(tokenizer_of):
-    """Newborn models, with weights so large that every token matters."""
+    """Randomly initialised models, with weights so large that every token matters."""
     torch.manual_seed(0)
     made = {}
     for kind, tokenizer in tokenizer_of.items():
@@ -55,7 +55,7 @@ def folders(models, tokenizer_of, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(documents, tokenizer_of):
-    """400 rows of word pieces of which every other one ends in padding."""
+    """400 rows of tokens of which every other one ends in padding."""
     tokenizer = tokenizer_of["mlm"]
     rows = tokenizers.pack(documents, tokenizer, 64)[:400].clone()
     rows[::2, 50:] = tokenizer.pad_token_id
@@ -64,7 +64,7 @@ def rows(documents, tokenizer_of):
 
 
 @pytest.mark.parametrize("context", [0, 24])
-def test_a_newborn_model_guesses_blindly(kind, tokenizer_of, context):
+def test_a_new_model_guesses_blindly(kind, tokenizer_of, context):
     tokenizer = tokenizer_of[kind]
     shape = SMALL._replace(context=context)
     model = language_models.build(kind, tokenizer, shape)
@@ -77,7 +77,7 @@ def test_a_newborn_model_guesses_blindly(kind, tokenizer_of, context):
     assert loss == pytest.approx(math.log(len(tokenizer)), abs=0.2)
 
 
-def test_masks_spare_special_and_padding_pieces(rows, tokenizer_of):
+def test_masks_spare_special_and_padding_tokens(rows, tokenizer_of):
     ids, labels = language_models.mask(rows, tokenizer_of["mlm"], seed=3)
     special = torch.isin(rows, torch.tensor(tokenizer_of["mlm"].all_special_ids))
     assert special.sum() > 3000
@@ -161,7 +161,7 @@ def test_masked_scores_are_those_of_one_large_batch(rows, tokenizer_of, models):
     assert torch.equal(hits, (whole.logits.argmax(-1) == labels)[labels != -100])
 
 
-def test_the_training_loss_of_next_pieces_is_that_of_each_piece_but_the_first(
+def test_the_training_loss_of_next_pieces_is_that_of_each_token_but_the_first(
     models, tokenizer_of
 ):
     rows = torch.randint(2, 300, (3, 16))
@@ -193,7 +193,7 @@ def naive(model, tokens) -> list[float]:
 @pytest.mark.parametrize("context", [8, 9, 16])
 @settings(deadline=None, max_examples=15)
 @given(length=st.integers(2, 60), seed=st.integers(0, 99))
-def test_each_piece_of_a_text_is_scored_once_with_enough_before_it(
+def test_each_token_of_a_text_is_scored_once_with_enough_before_it(
     tokenizer_of, context, length, seed
 ):
     torch.manual_seed(seed)
@@ -297,7 +297,7 @@ def test_missing_weights_are_refused(kind, copy, which):
     weights = load_file(file)
     del weights[sorted(weights)[which]]
     save_file(weights, file)
-    assert "of the model's weights" in refused(kind, copy)
+    assert "it lacks " in refused(kind, copy)
 
 
 def test_weights_of_another_shape_are_refused(kind, copy):

@@ -1,4 +1,4 @@
-"""The scores of a cloze classifier are those of two pieces in one hole."""
+"""A prompt classifier's logits are those of two tokens at one masked token."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def classifier():
 
 
 @pytest.fixture
-def asked(classifier):
+def prompted(classifier):
     data = prompt_classifier.add_prompt(
         Dataset.from_dict({"text": TEXTS, "label": [1, 0]})
     )
@@ -35,21 +35,23 @@ def asked(classifier):
 
 
 @torch.inference_mode()
-def test_scores_are_those_of_the_masked_language_model(classifier, asked):
+def test_scores_are_those_of_the_masked_language_model(classifier, prompted):
     model, tokenizer = classifier
-    batch, _ = asked
+    batch, _ = prompted
     bert, _ = language_models.load("mlm", "course-bert")
-    hole = batch["input_ids"] == tokenizer.mask_token_id
-    assert hole.sum(1).tolist() == [1, 1], "the long text must not lose its hole"
-    pieces = tokenizer.convert_tokens_to_ids(list(prompt_classifier.VERBALIZER))
-    assert tokenizer.unk_token_id not in pieces
-    expected = bert(**batch).logits[hole][:, pieces]
+    masked = batch["input_ids"] == tokenizer.mask_token_id
+    assert masked.sum(1).tolist() == [1, 1], (
+        "the long text must not lose its masked token"
+    )
+    tokens = tokenizer.convert_tokens_to_ids(list(prompt_classifier.VERBALIZER))
+    assert tokenizer.unk_token_id not in tokens
+    expected = bert(**batch).logits[masked][:, tokens]
     torch.testing.assert_close(model(**batch).logits, expected)
 
 
-def test_the_loss_is_the_cross_entropy_and_reaches_every_layer(classifier, asked):
+def test_the_loss_is_the_cross_entropy_and_reaches_every_layer(classifier, prompted):
     model, _ = classifier
-    batch, labels = asked
+    batch, labels = prompted
     out = model(**batch, labels=labels)
     expected = functional.cross_entropy(out.logits, labels)
     torch.testing.assert_close(out.loss, expected)

@@ -1,5 +1,6 @@
 """A saved classifier predicts as before, and refuses what it cannot read."""
 
+import json
 import subprocess
 import sys
 import warnings
@@ -7,10 +8,12 @@ import warnings
 import pandas as pd
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoTokenizer,
     BertConfig,
+    BertForMaskedLM,
     BertForSequenceClassification,
     BertModel,
 )
@@ -115,7 +118,7 @@ def test_more_than_ten_classes_keep_their_order(tokenizer, tmp_path):
     assert text_classifier.Predictor(tmp_path).names == names
 
 
-def test_a_name_for_each_class_is_asked_for(model, tokenizer, tmp_path):
+def test_a_name_for_each_class_is_needed(model, tokenizer, tmp_path):
     with pytest.raises(ValueError, match="2 names for 3 classes: give one"):
         text_classifier.save(tmp_path, model, tokenizer, ["yes", "no"])
     assert not list(tmp_path.iterdir())
@@ -240,11 +243,11 @@ def test_a_very_long_text_is_read_from_its_beginning(folder):
 
 
 def test_texts_that_are_cut_are_counted(folder):
-    fits = "the " * 62  # and two pieces for beginning and end
+    fits = "the " * 62  # and two tokens for beginning and end
     saved = text_classifier.Predictor(folder)
     _, messages = telling(saved, [fits, fits + "the", *[fits + "door"] * 6])
     assert messages == [
-        "The list: cut 7 texts at the model's limit of 64 pieces (counted from 0, "
+        "The list: cut 7 texts at the model's limit of 64 tokens (counted from 0, "
         "items 1, 2, 3, 4, 5, and 2 more): split them into shorter ones if their ends "
         "matter."
     ]
@@ -267,7 +270,7 @@ def test_texts_are_cut_where_they_were_in_training(model, tokenizer, tmp_path):
     table, messages = telling(text_classifier.Predictor(tmp_path), TEXTS)
     wanted = encoders.logits(model, tokenizer, TEXTS, max_length=4).softmax(-1)
     torch.testing.assert_close(torch.tensor(table[NAMES].to_numpy()), wanted)
-    assert "limit of 4 pieces" in messages[0]
+    assert "limit of 4 tokens" in messages[0]
 
 
 def test_a_model_saved_without_a_limit_has_that_of_its_positions(
@@ -276,7 +279,7 @@ def test_a_model_saved_without_a_limit_has_that_of_its_positions(
     tokenizer.save_pretrained(folder)
     saved = text_classifier.Predictor(folder)
     assert saved.max_length == model.config.max_position_embeddings
-    assert "limit of 512 pieces" in telling(saved, ["the " * 600])[1][0]
+    assert "limit of 512 tokens" in telling(saved, ["the " * 600])[1][0]
 
 
 def test_a_missing_folder_gets_a_sentence(tmp_path):
@@ -300,14 +303,124 @@ def test_a_lost_head_is_noticed(folder):
     weights = load_file(file)
     kept = {name: w for name, w in weights.items() if "classifier" not in name}
     save_file(kept, file, {"format": "pt"})
-    with pytest.raises(
-        text_classifier.PredictorError, match="lacks .*classifier.* head"
-    ):
+    with pytest.raises(text_classifier.PredictorError, match="it lacks classifier"):
         text_classifier.Predictor(folder)
 
 
 def test_an_encoder_is_no_classifier(tokenizer, model, tmp_path):
     BertModel(model.config).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(text_classifier.PredictorError, match="is no classifier"):
+    with pytest.raises(
+        text_classifier.PredictorError, match="no classifier .it lacks classifier"
+    ):
         text_classifier.Predictor(tmp_path)
+
+
+def test_a_lost_tokenizer_is_noticed(folder):
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(
+        text_classifier.PredictorError, match="tokenizer.*save it again"
+    ):
+        text_classifier.Predictor(folder)
+
+
+def test_a_lost_tokenizer_of_berts_own_class_is_noticed(tmp_path):
+    """Without its file the library makes one of five tokens, and says nothing."""
+    tokenizer = AutoTokenizer.from_pretrained(encoders.locate("minilm"))
+    text_classifier.save(tmp_path, classifier(tokenizer), tokenizer, NAMES)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(text_classifier.PredictorError, match="tokenizer.json is miss"):
+        text_classifier.Predictor(tmp_path)
+
+
+def test_a_tokenizer_of_another_model_is_noticed(folder, documents):
+    tokenizers.wordpiece(documents, 500).save_pretrained(folder)
+    with pytest.raises(text_classifier.PredictorError, match="has 500 tokens and its"):
+        text_classifier.Predictor(folder)
+
+
+def test_layers_that_would_be_left_out_are_noticed(folder):
+    file = folder / "config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps(config | {"num_hidden_layers": 1}))
+    with pytest.raises(text_classifier.PredictorError, match="layer.1.*be left out"):
+        text_classifier.Predictor(folder)
+
+
+def problem(tokenizer, **changes):
+    model = classifier(tokenizer)
+    for name, value in changes.items():
+        setattr(model.config, name, value)
+    return model
+
+
+OTHER_PROBLEMS = {
+    "one class": ({"num_labels": 1}, ["stars"], "it has one output, which is regress"),
+    "regression": ({"problem_type": "regression"}, NAMES, "problem_type is regression"),
+    "many labels": (
+        {"problem_type": "multi_label_classification"},
+        NAMES,
+        "problem_type is multi_label",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_PROBLEMS)
+def test_a_head_for_another_problem_is_refused(tokenizer, folder, tmp_path, case):
+    changes, names, reason = OTHER_PROBLEMS[case]
+    with pytest.raises(ValueError, match=reason):
+        text_classifier.save(tmp_path, problem(tokenizer, **changes), tokenizer, names)
+    assert [file.name for file in tmp_path.iterdir()] == [folder.name]
+    if "num_labels" in changes:
+        model = classifier(tokenizer, 1)
+    else:
+        model = problem(tokenizer, **changes)
+    model.save_pretrained(folder)  # by the library's own means
+    with pytest.raises(text_classifier.PredictorError, match=f"classifier: .*{reason}"):
+        text_classifier.Predictor(folder)
+
+
+def test_a_problem_named_as_ours_is_taken(tokenizer, tmp_path):
+    model = problem(tokenizer, problem_type="single_label_classification")
+    text_classifier.save(tmp_path, model, tokenizer, NAMES)
+    assert text_classifier.Predictor(tmp_path).names == NAMES
+
+
+def test_two_classes_of_one_name_are_refused(model, tokenizer, folder, tmp_path):
+    with pytest.raises(ValueError, match="Two classes are called 'yes': give each"):
+        text_classifier.save(tmp_path, model, tokenizer, ["yes", "no", "yes"])
+    model.config.id2label = {0: "yes", 1: "no", 2: "yes"}
+    model.save_pretrained(folder)
+    with pytest.raises(text_classifier.PredictorError, match="called yes, no, yes: "):
+        text_classifier.Predictor(folder)
+
+
+@pytest.mark.parametrize("form", [BertModel, BertForMaskedLM])
+def test_only_a_classifier_is_saved(tokenizer, tmp_path, form):
+    model = form(classifier(tokenizer).config)
+    with pytest.raises(ValueError, match=f"A {form.__name__} is no text classifier"):
+        text_classifier.save(tmp_path, model, tokenizer, NAMES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_with_adapters_is_saved_so_that_it_loads(model, tokenizer, tmp_path):
+    config = LoraConfig(task_type="SEQ_CLS", target_modules=["query", "value"])
+    adapted = get_peft_model(model, config)
+    torch.manual_seed(1)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name or "modules_to_save" in name:
+            parameter.data += torch.randn_like(parameter)
+    before = {name: w.clone() for name, w in adapted.state_dict().items()}
+    wanted = encoders.logits(adapted, tokenizer, TEXTS)
+    text_classifier.save(tmp_path, adapted, tokenizer, NAMES)
+    after = adapted.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], weights) for name, weights in before.items())
+    saved = text_classifier.Predictor(tmp_path)
+    torch.testing.assert_close(encoders.logits(saved.model, tokenizer, TEXTS), wanted)
+    assert saved.names == NAMES
+
+
+def test_the_predictor_warns_of_long_texts_once_and_by_their_numbers(folder):
+    _, messages = telling(text_classifier.Predictor(folder), ["the " * 100] * 3)
+    assert len(messages) == 1 and "items 0, 1, 2" in messages[0]

@@ -1,4 +1,4 @@
-"""Word pieces: nothing is lost or padded, and a saved tokenizer is the same."""
+"""Tokens: nothing is lost or padded, and a saved tokenizer is the same."""
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def test_byte_pairs_come_without_token_types_which_gpt2_would_add_up(tokenizer_o
     assert set(tokenizer_of["clm"]("A film.")) == {"input_ids", "attention_mask"}
 
 
-def test_word_pieces_ignore_case_and_know_their_limits(tokenizer_of, documents):
+def test_tokens_ignore_case_and_know_their_limits(tokenizer_of, documents):
     tokenizer = tokenizer_of["mlm"]
     text = documents[0]
     assert tokenizer(text.upper())["input_ids"] == tokenizer(text)["input_ids"]
@@ -70,7 +70,7 @@ def test_a_pair_of_texts_is_framed_and_told_apart(tokenizer_of):
     assert kinds == [0] * second + [1] * (len(names) - second)
 
 
-def test_a_vocabulary_has_the_size_asked_for_and_is_made_alike_twice(
+def test_a_vocabulary_has_the_size_wanted_and_is_made_alike_twice(
     tokenizer, kind, documents
 ):
     assert len(tokenizer) == SIZE

@@ -9,8 +9,9 @@ from transformers import (
     TrainerCallback,
 )
 
+from helpers import metrics
 from helpers.models import encoders, tokenizers
-from helpers.training import fine_tuning
+from helpers.training import fine_tuning, freezing, resuming
 
 GOOD, BAD = ["fine", "lovely", "great"], ["dull", "awful", "poor"]
 TEXTS = [
@@ -31,7 +32,7 @@ def data():
     return Dataset.from_dict({"text": TEXTS, "label": LABELS})
 
 
-def fitted(tokenizer, data, seed=0, **options):
+def fitted(tokenizer, data, seed=0, start=0, **options):
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -39,18 +40,25 @@ def fitted(tokenizer, data, seed=0, **options):
         num_attention_heads=2,
         intermediate_size=64,
     )
-    torch.manual_seed(0)
+    torch.manual_seed(start)
     model = BertForSequenceClassification(config)
     settings = {"epochs": 12, "learning_rate": 3e-3, "batch": 4, "seed": seed} | options
+    freezing.train_only(model, settings.pop("trainable", "all"))
+    if decay := settings.pop("decay", None):
+        settings["groups"] = freezing.layerwise(model, 1e-3, decay)
     return fine_tuning.classifier(model, tokenizer, data, **settings)
 
 
 @pytest.mark.usefixtures("one_thread")
 def test_it_learns_and_predicts_in_the_order_of_the_texts(tokenizer, data):
     model = fitted(tokenizer, data, epochs=40).model
-    said = encoders.logits(model, tokenizer, TEXTS).argmax(1)
-    assert (said == torch.tensor(LABELS)).float().mean() > 0.9
-    assert encoders.logits(model, tokenizer, TEXTS[::-1]).argmax(1).equal(said.flip(0))
+    predictions = encoders.logits(model, tokenizer, TEXTS).argmax(1)
+    assert (predictions == torch.tensor(LABELS)).float().mean() > 0.9
+    assert (
+        encoders.logits(model, tokenizer, TEXTS[::-1])
+        .argmax(1)
+        .equal(predictions.flip(0))
+    )
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -74,7 +82,9 @@ def test_nothing_is_written_and_nothing_is_printed(
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_the_rate_goes_up_and_then_down_to_nothing(tokenizer, data, monkeypatch):
+def test_the_learning_rate_goes_up_and_then_down_to_nothing(
+    tokenizer, data, monkeypatch
+):
     learning_rates = []
     step = torch.optim.AdamW.step
 
@@ -123,14 +133,104 @@ def test_a_killed_training_resumes_to_the_same_weights(tokenizer, data, tmp_path
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def kill(tokenizer, data, folder, **options):
+    class Killed(TrainerCallback):
+        def on_step_end(self, args, state, control, **others):
+            if state.global_step == 7:  # of 12: in the second epoch
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted(tokenizer, data, callbacks=[Killed()], folder=folder, **options)
+
+
+OTHERS = {
+    "other labels": ("training labels", {}),
+    "fewer texts": ("training texts", {}),
+    "learning rate": ("settings", {"learning_rate": 1e-3}),
+    "more epochs": ("settings", {"epochs": 3}),
+    "another start": ("weights before training", {"start": 1}),
+    "shorter texts": ("training texts", {"max_length": 5}),
+    "validation": ("validation data", {"validation": TEXTS[:5]}),
+    "head only": ("trainable parameters", {"trainable": "head"}),
+    "layer by layer": ("parameter groups", {"decay": 0.5}),
+    "gradual": ("settings", {"callbacks": [freezing.Gradual()]}),
+}
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("case", OTHERS)
+def test_another_run_does_not_go_on_in_a_folder(tokenizer, data, tmp_path, case):
+    kill(tokenizer, data, tmp_path / "run", epochs=2)
+    thing, options = OTHERS[case]
+    options = {"epochs": 2} | options
+    if "validation" in options:
+        options["validation"] = data.select(range(5))
+    rows = data.select(range(20)) if case == "fewer texts" else data
+    if case == "other labels":
+        rows = data.map(lambda row: {"label": 1 - row["label"]})
+    with pytest.raises(resuming.ResumeError) as error:
+        fitted(tokenizer, rows, folder=tmp_path / "run", **options)
+    assert thing in str(error.value)
+    assert "\n" not in str(error.value) and str(error.value).endswith("anew.")
+    again = fitted(tokenizer, data, folder=tmp_path / "run", epochs=2)
+    assert again.state.global_step == 12, "the run itself goes on"
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_another_library_does_not_go_on_in_a_folder(
+    tokenizer, data, tmp_path, monkeypatch
+):
+    kill(tokenizer, data, tmp_path, epochs=2)
+    monkeypatch.setattr(resuming, "version", lambda name: "0.1")
+    with pytest.raises(resuming.ResumeError, match="in its library versions: go on"):
+        fitted(tokenizer, data, folder=tmp_path, epochs=2)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_finished_run_is_not_used_again_in_silence(tokenizer, data, tmp_path):
+    fitted(tokenizer, data, folder=tmp_path, epochs=1)
+    with pytest.raises(resuming.ResumeError, match="There is a finished run in"):
+        fitted(tokenizer, data, folder=tmp_path, epochs=1)
+
+
+def test_a_folder_of_something_else_is_left_alone(tokenizer, data, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(resuming.ResumeError, match="is not empty and holds no run"):
+        fitted(tokenizer, data, folder=tmp_path, epochs=1)
+    assert [file.name for file in tmp_path.iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "3"])
+def test_a_damaged_note_gets_a_sentence(tokenizer, data, tmp_path, content):
+    (tmp_path / resuming.RUN).write_text(content)
+    with pytest.raises(resuming.ResumeError, match="is damaged: delete its folder"):
+        fitted(tokenizer, data, folder=tmp_path, epochs=1)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_metrics_of_ones_own_are_reported(tokenizer, data):
+    options = {"validation": data, "compute_metrics": metrics.classification}
+    trainer = fitted(tokenizer, data, epochs=1, **options)
+    (entry,) = [e for e in trainer.state.log_history if "eval_accuracy" in e]
+    predictions = encoders.logits(trainer.model, tokenizer, TEXTS).argmax(1)
+    right = float((predictions == torch.tensor(LABELS)).float().mean())
+    assert entry["eval_accuracy"] == pytest.approx(right)
+    assert 0 <= entry["eval_macro_f1"] <= 1
+
+
+def test_training_tells_when_many_texts_are_cut(tokenizer, data):
+    with pytest.warns(tokenizers.TruncationWarning, match="% of 24 texts are longer"):
+        fine_tuning.encode(data, tokenizer, 5)
+
+
 @pytest.mark.usefixtures("one_thread")
 def test_half_precision_is_for_training_only(tokenizer, data):
     model = fitted(tokenizer, data, epochs=1, bf16=True).model
     copy = BertForSequenceClassification(model.config)
     copy.load_state_dict(model.state_dict())
-    said, again = (encoders.logits(m, tokenizer, TEXTS) for m in (model, copy))
-    assert said.dtype == torch.float32
-    assert torch.equal(said, again)
+    predictions, again = (encoders.logits(m, tokenizer, TEXTS) for m in (model, copy))
+    assert predictions.dtype == torch.float32
+    assert torch.equal(predictions, again)
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -62,7 +62,7 @@ def test_exactly_that_part_learns(model, part, places):
     assert counted == (free, sum(p.numel() for p in model.parameters()))
 
 
-def test_a_frozen_model_can_be_thawed_again(model):
+def test_a_frozen_model_can_be_unfrozen_again(model):
     freezing.train_only(model, "nothing")
     count = freezing.train_only(model, "all")
     assert count.trainable == count.total
@@ -75,7 +75,7 @@ def test_an_unknown_part_gets_a_sentence(model):
         freezing.train_only(model, "tail")
 
 
-def test_every_weight_is_in_one_group_and_rates_fall_towards_the_input(model):
+def test_every_weight_is_in_one_group_and_learning_rates_fall_towards_the_input(model):
     groups = freezing.layerwise(model, 0.1, decay=0.5)
     grouped = [p for group in groups for p in group["params"]]
     assert len(grouped) == len({id(p) for p in grouped})
@@ -87,7 +87,7 @@ def test_every_weight_is_in_one_group_and_rates_fall_towards_the_input(model):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_layers_move_as_far_as_their_rates_let_them(model, tokenizer):
+def test_layers_move_as_far_as_their_learning_rates_let_them(model, tokenizer):
     before = [p.detach().clone() for p in model.bert.encoder.layer[0].parameters()]
     data = Dataset.from_dict({"text": TEXTS, "label": [1, 0, 1, 0] * 4})
     groups = freezing.layerwise(model, 1e-2, decay=0)
@@ -101,7 +101,7 @@ def test_layers_move_as_far_as_their_rates_let_them(model, tokenizer):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_gradual_thaws_from_the_head_down(model, tokenizer):
+def test_gradual_unfreezes_from_the_head_down(model, tokenizer):
     seen = []
 
     class Watch(freezing.Gradual):

@@ -34,7 +34,7 @@ def batch(texts=TEXTS):
     return {"input_ids": ids, "labels": torch.zeros(texts, dtype=torch.long)}
 
 
-def test_weights_gradients_and_averages_are_counted(model):
+def test_weights_gradients_and_moments_are_counted(model):
     total = sum(p.numel() for p in model.parameters())
     seen = memory.predicted(model, batch())
     assert seen[:3] == (4 * total, 4 * total, 8 * total)
@@ -85,7 +85,7 @@ def test_activations_of_one_layer_are_those_of_paper_and_pencil():
     )  # exp keeps its output, Linear needs it
 
 
-def test_activations_grow_with_the_batch_and_shrink_when_computed_again(model):
+def test_activations_grow_with_the_batch_and_shrink_with_gradient_checkpointing(model):
     once = memory.predicted(model, batch()).activations
     twice = memory.predicted(model, batch(2 * TEXTS)).activations
     assert twice == pytest.approx(2 * once, rel=0.05)

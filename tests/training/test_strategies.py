@@ -16,7 +16,7 @@ VERBOSITY = "TRANSFORMERS_VERBOSITY"  # which the tests turn down
 
 
 @pytest.mark.parametrize("way", strategies.STRATEGIES)
-def test_every_way_trains_what_its_name_says(way, fits):
+def test_every_strategy_trains_what_its_name_says(way, fits):
     strategies.fine_tune(way, strategies.subset(20, 0), 0, 0.1)
     (fit,) = fits
     part = way if way in freezing.TRAINABLE else "all"
@@ -66,7 +66,7 @@ def test_cross_validation_takes_the_epochs_that_are_right_most_often(fits, monke
     )
 
 
-def test_words_are_dropped_at_the_rate_and_never_all(monkeypatch):
+def test_words_are_dropped_as_often_as_wanted_and_never_all(monkeypatch):
     text = " ".join(map(str, range(10_000)))
     kept = strategies.drop_words(text, np.random.default_rng(0)).split()
     assert len(kept) == pytest.approx(8500, abs=150)
@@ -74,7 +74,7 @@ def test_words_are_dropped_at_the_rate_and_never_all(monkeypatch):
     assert strategies.drop_words("alone", SimpleNamespace(random=lambda: 0)) == "alone"
 
 
-def test_newborn_heads_are_equal_for_equal_seeds():
+def test_new_heads_are_equal_for_equal_seeds():
     one, same, other = (
         strategies.new_classifier(s).classifier.weight for s in (0, 0, 1)
     )
@@ -82,7 +82,7 @@ def test_newborn_heads_are_equal_for_equal_seeds():
     assert not torch.equal(one, other)
 
 
-def test_a_newborn_head_is_not_reported_each_time():
+def test_a_new_head_is_not_reported_each_time():
     command = """
 from helpers import course
 from helpers.training import strategies
