@@ -248,12 +248,12 @@ def test_images_follow_the_model_and_vectors_come_back(card):
     encoders.embed_images(model, torch.randn(3, 3, 28, 28), batch_size=2).numpy()
 
 
-def test_mnoted_tokens_follow_the_model(wordpiece, card):
+def test_masked_tokens_follow_the_model(wordpiece, card):
     model = elsewhere(language_models.build("mlm", wordpiece, SHAPE))
     blocks = torch.randint(5, len(wordpiece), (20, 16))
     loss = language_models.loss("mlm", model, wordpiece, blocks, seed=0)
     assert moved(loss)
-    for result in language_models.mnoted_scores(model, wordpiece, blocks):
+    for result in language_models.masked_scores(model, wordpiece, blocks):
         result.numpy()
 
 

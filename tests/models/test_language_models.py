@@ -161,7 +161,7 @@ def test_masked_scores_are_those_of_one_large_batch(rows, tokenizer_of, models):
     assert torch.equal(hits, (whole.logits.argmax(-1) == labels)[labels != -100])
 
 
-def test_the_training_loss_of_next_pieces_is_that_of_each_token_but_the_first(
+def test_the_training_loss_of_next_tokens_is_that_of_each_token_but_the_first(
     models, tokenizer_of
 ):
     rows = torch.randint(2, 300, (3, 16))

@@ -40,9 +40,7 @@ def test_scores_are_those_of_the_masked_language_model(classifier, prompted):
     batch, _ = prompted
     bert, _ = language_models.load("mlm", "course-bert")
     masked = batch["input_ids"] == tokenizer.mask_token_id
-    assert masked.sum(1).tolist() == [1, 1], (
-        "the long text must not lose its masked token"
-    )
+    assert masked.sum(1).tolist() == [1, 1], "a long text keeps its prompt"
     tokens = tokenizer.convert_tokens_to_ids(list(prompt_classifier.VERBALIZER))
     assert tokenizer.unk_token_id not in tokens
     expected = bert(**batch).logits[masked][:, tokens]
