@@ -250,3 +250,27 @@ def test_words_are_found_in_prose(example, count):
 )
 def test_words_are_found_in_code(source, count):
     assert len(banned_in_code(dotless(source))) == count
+
+
+@pytest.mark.parametrize(
+    ("cell", "old", "new"),
+    [
+        ({"cell_type": "markdown", "source": ["two\n", "pi.eces"]}, 0, 1),
+        ({"cell_type": "code", "source": "%cd -q x\ntru.th = 1"}, 1, 1),
+        ({"cell_type": "code", "source": "x", "outputs": ["a ri.val"]}, 1, 1),
+    ],
+)
+def test_words_are_found_in_notebooks(cell, old, new):
+    cell = json.loads(dotless(json.dumps(cell)))
+    pictures = [
+        {"metadata": {"image/png": {"alt": a}}} for a in cell.get("outputs", [])
+    ]
+    notebook = {"cells": [cell | {"outputs": pictures}]}
+    assert len(banned_in_notebook(notebook, first_edition=True)) == old
+    assert len(banned_in_notebook(notebook, first_edition=False)) == new
+
+
+def test_words_are_found_in_the_keys_of_results():
+    found = keys({"results": [{"a_te.am": {"value": 1}}], "x": "te.am"})
+    assert found == ["results", "x", "a_te.am", "value"]
+    assert banned_name(dotless("a_te.am_1000")) != []
