@@ -115,13 +115,18 @@ def entries(glossary: str) -> list[dict]:
     return [entry.groupdict() for _, entry in found]
 
 
+def plain(prose: str) -> str:
+    """Return a text without case, line breaks, hyphens, underscores and bold print."""
+    return re.sub(r"[\s_*-]+", " ", prose).casefold()
+
+
 def teaches(file: Path, term: str) -> bool:
     """Say whether a term stands in the text or code of a chapter that is there."""
     if not re.fullmatch(r"\d\d[a-z]?_\w+\.ipynb", file.name) or not file.is_file():
         return False
     cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
-    whole = re.sub(r"[\s_*]+", " ", " ".join(text(cell["source"]) for cell in cells))
-    return term.casefold() in whole.casefold()
+    whole = plain(" ".join(text(cell["source"]) for cell in cells))
+    return plain(term) in whole
 
 
 def faults(glossary: str, folder: Path) -> list[str]:
