@@ -15,9 +15,8 @@ from helpers.cli.install import ensure, hand_over
 def add(command) -> None:
     """Register both commands."""
     parser = command("run", run, "execute chapters without a browser", "run 01 02")
-    parser.add_argument(
-        "chapters", metavar="NN", nargs="*", type=sittings, help="default: all chapters"
-    )
+    which = "04 with its further sittings, 04b that one alone; default: all chapters"
+    parser.add_argument("chapters", metavar="NN", nargs="*", type=sittings, help=which)
     parser.add_argument(
         "--save",
         action="store_true",
