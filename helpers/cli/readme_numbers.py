@@ -5,10 +5,9 @@ A number that comes from results stands between two HTML comments:
     <!-- result 02.frozen_100 .3f -->0.687<!-- /result -->
 
 that is the notebook's id (`02`, `02b`), the result's name and the format, which whole
-numbers do without. `.n`,
-`.low` and `.high` after the name mean the number of cases and the ends of the interval;
-`01.run.minutes`, `01.run.peak_memory_gb` and `01.run.download_mb` mean what the chapter
-cost.
+numbers do without. `.n`, `.low` and `.high` after the name mean the number of cases and
+the ends of the interval; `01.run.minutes`, `01.run.peak_memory_gb` and
+`01.run.download_mb` mean what the chapter cost.
 """
 
 import json
