@@ -8,41 +8,42 @@ from helpers.exercises.verdicts import OPEN, Verdict, choose, compare
 
 
 def causal_attention(function) -> Verdict:
-    """Chapter 1: attention [tokens, d] in which no token looks at a later one."""
+    """Attention [tokens, d] in which no token looks at a later one."""
     q, k, v = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(1))
     answer = function(q, k, v)
     if answer is None:
         return OPEN
     if isinstance(answer, tuple):
         return Verdict(
-            "wrong", "Not yet: return the mixture alone, without the shares."
+            "wrong", "Not yet: return the output alone, without the attention weights."
         )
     if isinstance(answer, torch.Tensor) and answer.isnan().any():
         return Verdict(
-            "wrong", "Not yet: a token must see itself, or its row has nothing left."
+            "wrong",
+            "Not yet: a token must see itself, or its weights are empty.",
         )
     scores = q @ k.T / math.sqrt(8)
     allowed = torch.ones(5, 5).tril()
-    banned = scores.masked_fill(allowed == 0, -torch.inf)
+    masked = scores.masked_fill(allowed == 0, -torch.inf)
     return compare(
         answer,
-        banned.softmax(-1) @ v,
+        masked.softmax(-1) @ v,
         {
-            "Later tokens still have a share: ban them.": scores.softmax(-1) @ v,
-            "The rows no longer sum to one: put the ban before the softmax, as minus "
-            "infinity in the scores, not as a zero in the shares.": (
+            "Later tokens still have a weight: mask them.": scores.softmax(-1) @ v,
+            "The weights no longer sum to one: mask before the softmax, with minus "
+            "infinity in the scores, not with a zero in the weights.": (
                 scores.softmax(-1) * allowed
             )
             @ v,
-            "A score of zero is not a share of zero: e^0 is 1. Use minus infinity.": (
+            "A score of zero is not a weight of zero: e^0 is 1. Use minus infinity.": (
                 scores * allowed
             ).softmax(-1)
             @ v,
-            "The ban is the wrong way round: the first token must see only itself.": (
+            "The mask is the wrong way round: the first token must see only itself.": (
                 scores.masked_fill(allowed.T == 0, -torch.inf).softmax(-1) @ v
             ),
             "The softmax must run over the tokens that are looked at, the last axis.": (
-                banned.softmax(0) @ v
+                masked.softmax(0) @ v
             ),
             "The scores are not divided by the square root of d.": (
                 (q @ k.T).masked_fill(allowed == 0, -torch.inf).softmax(-1) @ v
@@ -52,7 +53,7 @@ def causal_attention(function) -> Verdict:
 
 
 def mean_pooling(function) -> Verdict:
-    """Chapter 1: the mean over real tokens only, [texts, width]."""
+    """The mean over real tokens only, [texts, hidden_size]."""
     hidden = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(2))
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
     try:
@@ -79,21 +80,21 @@ def mean_pooling(function) -> Verdict:
 
 
 def sentiment_claim(answer) -> Verdict:
-    """Chapter 1: what to ask when somebody claims 71 % on 200 reviews."""
+    """What to ask when somebody claims 71 % on 200 reviews."""
     return choose(
         answer,
         "b",
         {
-            "a": "The floor is not 50 %: 130 of the 200 reviews are favourable.",
-            "b": "the floor is 65 %, and 71 % of 200 means about 64 to 77 %.",
-            "c": "How good is good depends on the task and its floor: measure both "
+            "a": "The baseline is not 50 %: 130 of the 200 reviews are favourable.",
+            "b": "the baseline is 65 %, and 71 % of 200 means about 64 to 77 %.",
+            "c": "How good is good depends on the task and its baseline: measure both "
             "before you judge.",
         },
     )
 
 
 def shuffled_similarity(function) -> Verdict:
-    """Chapter 1: mean cosine similarity between texts and their shuffled selves."""
+    """Mean cosine similarity between texts and their shuffled selves."""
     texts = [f"w{i} x{i} y{i} z{i} u{i} v{i}" for i in range(40)]
 
     def bag(batch):  # ignores order: shuffling must change nothing

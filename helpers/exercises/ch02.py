@@ -7,7 +7,7 @@ from helpers.exercises.verdicts import OPEN, Verdict, choose, compare
 
 
 def only_biases(function) -> Verdict:
-    """Chapter 2: exactly the parameters named `bias` can be trained."""
+    """Exactly the parameters named `bias` can be trained."""
     model = torch.nn.ModuleDict(
         {"layer": torch.nn.Linear(3, 3), "norm": torch.nn.LayerNorm(3)}
     )
@@ -33,17 +33,17 @@ def only_biases(function) -> Verdict:
 
 
 def standardise(function) -> Verdict:
-    """Chapter 2: scale by the mean and spread of the training rows alone."""
+    """Scale by the mean and spread of the training rows alone."""
     numbers = np.random.default_rng(3)
-    train, unseen = numbers.normal(0, 1, (50, 4)), numbers.normal(2, 3, (20, 4))
-    answer = function(train, unseen)
+    train, held_out = numbers.normal(0, 1, (50, 4)), numbers.normal(2, 3, (20, 4))
+    answer = function(train, held_out)
     if answer is None:
         return OPEN
     if not (isinstance(answer, tuple) and len(answer) == 2):
-        return Verdict("wrong", "Not yet: return both parts, as `train, unseen`.")
-    both = np.concatenate([train, unseen])
+        return Verdict("wrong", "Not yet: return both splits, as `train, unseen`.")
+    both = np.concatenate([train, held_out])
     if any(
-        np.shape(a) != b.shape for a, b in zip(answer, (train, unseen), strict=True)
+        np.shape(a) != b.shape for a, b in zip(answer, (train, held_out), strict=True)
     ):
         return Verdict("wrong", "Not yet: return both, scaled, training rows first.")
     if np.allclose(answer[0], (train - both.mean(0)) / both.std(0)):
@@ -52,20 +52,20 @@ def standardise(function) -> Verdict:
         return Verdict("wrong", "Not yet: the training rows have not mean 0, spread 1.")
     return compare(
         torch.as_tensor(answer[1]),
-        torch.from_numpy((unseen - train.mean(0)) / train.std(0)),
+        torch.from_numpy((held_out - train.mean(0)) / train.std(0)),
         {
-            "Each part is scaled by its own mean and spread: a single new text could "
+            "Each split is scaled by its own mean and spread: a single new text could "
             "not be scaled at all.": torch.from_numpy(
-                (unseen - unseen.mean(0)) / unseen.std(0)
+                (held_out - held_out.mean(0)) / held_out.std(0)
             ),
-            "The unseen rows come back as they were: scale them too, by the numbers of "
-            "the training rows.": torch.from_numpy(unseen),
+            "The held-out rows come back as they were: scale them too, by the "
+            "training rows' numbers.": torch.from_numpy(held_out),
         },
     )
 
 
 def which_to_ship(answer) -> Verdict:
-    """Chapter 2: 6 000 labels, a millisecond, a small processor."""
+    """6 000 labels, a millisecond, a small processor."""
     return choose(
         answer,
         "b",
@@ -78,7 +78,7 @@ def which_to_ship(answer) -> Verdict:
 
 
 def one_point_apart(answer) -> Verdict:
-    """Chapter 2: 72.4 % and 71.1 % on the same 1 000 sentences."""
+    """72.4 % and 71.1 % on the same 1 000 sentences."""
     return choose(
         answer,
         "c",

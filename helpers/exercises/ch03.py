@@ -8,25 +8,25 @@ from helpers.exercises.verdicts import OPEN, Verdict, choose, compare
 
 
 class _Watched(torch.nn.Module):
-    """A linear model that remembers whether it was training when it was asked."""
+    """A linear model that remembers in which mode each of its calls was."""
 
     def __init__(self):
         super().__init__()
         self.layer = torch.nn.Linear(3, 1)
-        self.asked_in_training = []
+        self.modes = []
 
     def forward(self, x, labels):
-        self.asked_in_training.append(self.training)
+        self.modes.append(self.training)
         loss = ((self.layer(x)[:, 0] - labels) ** 2).mean()
         return type("Output", (), {"loss": loss})
 
 
 def _batches(seed: int = 3):
-    dice = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     return [
         {
-            "x": torch.randn(4, 3, generator=dice),
-            "labels": torch.randn(4, generator=dice),
+            "x": torch.randn(4, 3, generator=generator),
+            "labels": torch.randn(4, generator=generator),
         }
         for _ in range(3)
     ]
@@ -50,7 +50,7 @@ def _walked(model, *, forget=True, step_first=False, only_last=False):
 
 
 def train_epoch(function) -> Verdict:
-    """Chapter 3: one epoch, (model, optimizer, batches) -> mean loss of the batches."""
+    """One epoch, (model, optimizer, batches) -> mean loss of the batches."""
     torch.manual_seed(4)
     fresh = _Watched().eval()
     model = copy.deepcopy(fresh)
@@ -76,7 +76,7 @@ def train_epoch(function) -> Verdict:
     )
     if verdict.state != "right":
         return verdict
-    if not all(model.asked_in_training):
+    if not all(model.modes):
         return Verdict(
             "wrong", "Not yet: dropout is off. Call `model.train()` before the epoch."
         )
@@ -92,7 +92,7 @@ def train_epoch(function) -> Verdict:
 
 
 def accumulated(function) -> Verdict:
-    """Chapter 3: the loss of a batch from its parts' mean losses and sizes."""
+    """The loss of a batch from its micro-batches' mean losses and sizes."""
     losses, sizes = torch.tensor([2.0, 0.5, 1.0]), torch.tensor([8, 8, 2])
     answer = function(losses, sizes)
     if answer is None:
@@ -103,19 +103,19 @@ def accumulated(function) -> Verdict:
         answer,
         (losses * sizes).sum() / sizes.sum(),
         {
-            "A part of two texts must weigh less than one of eight.": losses.mean(),
-            "A sum grows with the number of parts, and so does the step.": losses.sum(),
+            "Two texts must weigh less than a micro-batch of eight.": losses.mean(),
+            "A sum, and the step, grow with the micro-batches.": losses.sum(),
             "Divide by the number of texts.": (losses * sizes).sum(),
         },
     )
 
 
 def temperature(function) -> Verdict:
-    """Chapter 3: the number that scores are divided by, for honest probabilities."""
-    dice = torch.Generator().manual_seed(5)
-    honest = 2 * torch.randn(4000, 3, generator=dice)
-    labels = torch.multinomial(honest.softmax(1), 1, generator=dice)[:, 0]
-    answer = function(1.6 * honest, labels)  # too sure by that factor
+    """The number that logits are divided by, for calibrated probabilities."""
+    generator = torch.Generator().manual_seed(5)
+    logits = 2 * torch.randn(4000, 3, generator=generator)
+    labels = torch.multinomial(logits.softmax(1), 1, generator=generator)[:, 0]
+    answer = function(1.6 * logits, labels)  # too sure by that factor
     if answer is None:
         return OPEN
     try:
@@ -123,15 +123,15 @@ def temperature(function) -> Verdict:
     except (TypeError, ValueError, RuntimeError):
         return Verdict("wrong", "Not yet: return one number for all texts.")
     meant = {
-        0.5: "The lowest cross-entropy is asked for, of scores (not of probabilities).",
-        0.6: "Scores are divided by t, not multiplied.",
+        0.5: "Choose the lowest cross-entropy, of logits (not of probabilities).",
+        0.6: "Logits are divided by t, not multiplied.",
         1.6: "",
         11: "Return the temperature, not its place in the list.",
     }
     near = min(meant, key=lambda number: abs(number - answer))
     if abs(near - answer) > 0.06:
         return Verdict(
-            "wrong", "Not yet: these scores are too large by more than half."
+            "wrong", "Not yet: these logits are too large by more than half."
         )
     if near == 1.6:
         return Verdict("right", "Right.")
@@ -139,22 +139,22 @@ def temperature(function) -> Verdict:
 
 
 def which_epoch(answer) -> Verdict:
-    """Chapter 3: which accuracy to report."""
+    """Which accuracy to report."""
     return choose(
         answer,
         "b",
         {
-            "a": "The best of five test scores is the luckiest: whoever picks it has "
-            "used the test set to choose.",
-            "b": "the epoch was chosen on validation sentences, so its test score is "
-            "an honest one.",
-            "c": "The validation score was used to choose, so it is a lucky one, too.",
+            "a": "The best of five test accuracies is the luckiest: picking it means "
+            "choosing on the test set.",
+            "b": "the epoch was chosen on validation sentences, so its test "
+            "accuracy is an honest one.",
+            "c": "Validation was used to choose, so its accuracy is a lucky one, too.",
         },
     )
 
 
 def better_model(answer) -> Verdict:
-    """Chapter 3: is a model with 14 more of 1 000 right the better one?"""
+    """Is a model with 14 more of 1 000 right the better one?"""
     return choose(
         answer,
         "c",

@@ -8,7 +8,7 @@ from helpers.exercises.verdicts import OPEN, Verdict, choose, compare
 
 
 def perplexity(function) -> Verdict:
-    """Chapter 7: one perplexity of the tokens of several texts."""
+    """One perplexity of the tokens of several texts."""
     losses = [[1.0, 2.0, 3.0], [4.0], [0.5, 0.5]]
     every = torch.tensor([loss for text in losses for loss in text])
     means = torch.tensor([sum(text) / len(text) for text in losses])
@@ -27,7 +27,7 @@ def perplexity(function) -> Verdict:
 
 
 def bits_per_character(function) -> Verdict:
-    """Chapter 7: a loss that does not depend on the tokenizer."""
+    """A loss that does not depend on the tokenizer."""
     loss, tokens, characters = 3.0, 250, 1000
     bits = loss * tokens / math.log(2) / characters
     return _number(
@@ -49,7 +49,7 @@ def bits_per_character(function) -> Verdict:
 
 
 def make_labels(function) -> Verdict:
-    """Chapter 7: labels of rows that are padded with the end-of-text token, 0."""
+    """Labels of sequences that are padded with the end-of-text token, 0."""
     ids = torch.tensor([[0, 5, 6, 0, 0, 0], [0, 7, 8, 9, 4, 0]])
     lengths = torch.tensor([4, 6])
     answer = function(ids.clone(), lengths)
@@ -65,7 +65,7 @@ def make_labels(function) -> Verdict:
         {
             "The padding still has labels: the model would learn to say the end again "
             "and again.": ids,
-            "The real end of each row is lost: its place is lengths - 1, and that "
+            "The real end of each sequence is lost: its place is lengths - 1, and that "
             "one stays.": ids.masked_fill(
                 torch.arange(6) >= lengths[:, None] - 1, -100
             ),
@@ -77,7 +77,7 @@ def make_labels(function) -> Verdict:
 
 
 def which_rule(answer) -> Verdict:
-    """Chapter 7: how to decode where one continuation is right."""
+    """How to decode where one continuation is right."""
     return choose(
         answer,
         "b",

@@ -13,18 +13,18 @@ from helpers.exercises import ch01, ch02, ch03, ch05, ch07
 MODULES = ch01, ch02, ch03, ch05, ch07
 
 
-def causal(q, k, v, scale=True, ban="before", side="later", axis=-1):
+def causal(q, k, v, scale=True, mask="before", side="later", axis=-1):
     """Causal attention, right by default, with the mistakes that people make."""
     scores = q @ k.T / (math.sqrt(q.shape[-1]) if scale else 1)
     ones = torch.ones_like(scores)
     sides = {"later": ones.triu(1), "earlier": ones.tril(-1), "itself": ones.triu(0)}
-    banned = sides[side].bool()
-    if ban == "before":
-        return scores.masked_fill(banned, -torch.inf).softmax(axis) @ v
-    if ban == "zero score":
-        return scores.masked_fill(banned, 0).softmax(-1) @ v
-    if ban == "after":
-        return scores.softmax(-1).masked_fill(banned, 0) @ v
+    later = sides[side].bool()
+    if mask == "before":
+        return scores.masked_fill(later, -torch.inf).softmax(axis) @ v
+    if mask == "zero score":
+        return scores.masked_fill(later, 0).softmax(-1) @ v
+    if mask == "after":
+        return scores.softmax(-1).masked_fill(later, 0) @ v
     return scores.softmax(-1) @ v
 
 
@@ -74,26 +74,26 @@ def labels(ids, lengths, shift=0):
 
 
 def masker(
-    rows,
+    sequences,
     tokenizer,
     generator,
-    share=0.15,
+    probability=0.15,
     cuts=(0.8, 0.9),
     specials=True,
-    label=lambda rows, ids: rows,
+    label=lambda sequences, ids: sequences,
     spill=False,
     keep=True,
 ):
     """BERT's masking rule, right by default, with the mistakes that people make."""
-    special = torch.isin(rows, torch.tensor(tokenizer.all_special_ids))
-    chosen = torch.rand(rows.shape, generator=generator) < share
+    special = torch.isin(sequences, torch.tensor(tokenizer.all_special_ids))
+    chosen = torch.rand(sequences.shape, generator=generator) < probability
     chosen &= ~special | (not specials)
-    dice = torch.rand(rows.shape, generator=generator)
-    ids = rows.clone() if keep else rows
-    given = rows.clone()
-    ids[chosen & (dice < cuts[0])] = tokenizer.mask_token_id
-    swapped = (dice >= cuts[0]) & (dice < cuts[1]) & (chosen | spill)
-    other = torch.randint(len(tokenizer), rows.shape, generator=generator)
+    random = torch.rand(sequences.shape, generator=generator)
+    ids = sequences.clone() if keep else sequences
+    given = sequences.clone()
+    ids[chosen & (random < cuts[0])] = tokenizer.mask_token_id
+    swapped = (random >= cuts[0]) & (random < cuts[1]) & (chosen | spill)
+    other = torch.randint(len(tokenizer), sequences.shape, generator=generator)
     ids[swapped & ~special] = other[swapped & ~special]
     return ids, label(given, ids).masked_fill(~chosen, -100)
 
@@ -111,13 +111,13 @@ def whole_words(tokens, chosen, ahead=True, back=True):
     return wanted
 
 
-def three_bugs(rows, tokenizer, generator):
-    special = torch.isin(rows, torch.tensor(tokenizer.all_special_ids))
-    chosen = (torch.rand(rows.shape, generator=generator) < 0.15) & ~special
-    labels = rows.clone()
+def three_bugs(sequences, tokenizer, generator):
+    special = torch.isin(sequences, torch.tensor(tokenizer.all_special_ids))
+    chosen = (torch.rand(sequences.shape, generator=generator) < 0.15) & ~special
+    labels = sequences.clone()
     labels[chosen] = -100
-    rows[chosen] = 7
-    return rows, labels
+    sequences[chosen] = 7
+    return sequences, labels
 
 
 def train_epoch(
@@ -149,9 +149,9 @@ def accumulated(losses, sizes):
     return (losses * sizes).sum() / sizes.sum()
 
 
-def temperature(scores, labels, change=lambda scores, t: scores / t, choose=min):
+def temperature(logits, labels, change=lambda logits, t: logits / t, choose=min):
     def loss(t):
-        return functional.cross_entropy(change(scores, t), labels)
+        return functional.cross_entropy(change(logits, t), labels)
 
     return choose(np.arange(0.5, 4.05, 0.1), key=loss)
 
@@ -192,28 +192,28 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
     ],
     "accumulated": [
         (lambda losses, sizes: losses.mean(), "weigh less"),
-        (lambda losses, sizes: losses.sum(), "grows with"),
+        (lambda losses, sizes: losses.sum(), "grow with"),
         (lambda losses, sizes: (losses * sizes).sum(), "number of texts"),
         (lambda losses, sizes: losses, "shape"),
     ],
     "temperature": [
-        (partial(temperature, change=lambda scores, t: scores * t), "not multiplied"),
+        (partial(temperature, change=lambda logits, t: logits * t), "not multiplied"),
         (partial(temperature, choose=max), "lowest"),
-        (partial(temperature, change=lambda s, t: (s / t).softmax(1)), "of scores"),
-        (lambda scores, labels: 11, "place"),
-        (lambda scores, labels: 2.5, "too large"),
-        (lambda scores, labels: scores, "one number"),
-        (lambda scores, labels: [1.6], "one number"),
+        (partial(temperature, change=lambda s, t: (s / t).softmax(1)), "of logits"),
+        (lambda logits, labels: 11, "place"),
+        (lambda logits, labels: 2.5, "too large"),
+        (lambda logits, labels: logits, "one number"),
+        (lambda logits, labels: [1.6], "one number"),
     ],
     "which_epoch": [("a", "luckiest"), ("c", "lucky one, too")],
     "better_model": [("a", "coin"), ("b", "paired"), ("d", "Choose")],
     "masker": [
-        (partial(masker, share=0.4), "asked for"),
+        (partial(masker, probability=0.4), "are selected"),
         (partial(masker, cuts=(0.5, 0.9)), "become [MASK]"),
-        (partial(masker, cuts=(0.8, 0.82)), "another piece"),
+        (partial(masker, cuts=(0.8, 0.82)), "another token"),
         (partial(masker, specials=False), "special tokens"),
-        (partial(masker, label=lambda rows, ids: ids), "stood there before"),
-        (partial(masker, spill=True), "nobody asks"),
+        (partial(masker, label=lambda sequences, ids: ids), "stood there before"),
+        (partial(masker, spill=True), "not selected"),
         (partial(masker, keep=False), "handed in"),
         (lambda *given: masker(*given)[0], "two tensors"),
     ],
@@ -225,12 +225,12 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda tokens, chosen: [False] * 6 + [True], "numbers"),
         (lambda tokens, chosen: "un", "not a tensor"),
     ],
-    "too_good": [("a", "our own"), ("b", "smaller rate")],
+    "too_good": [("a", "our own"), ("b", "smaller learning rate")],
     "is_it_a_leak": [("a", "neighbours"), ("c", "larger")],
     "causal_attention": [
-        (lambda q, k, v: causal(q, k, v, ban="none"), "share"),
-        (lambda q, k, v: causal(q, k, v, ban="after"), "sum to one"),
-        (lambda q, k, v: causal(q, k, v, ban="zero score"), "infinity"),
+        (lambda q, k, v: causal(q, k, v, mask="none"), "still have a weight"),
+        (lambda q, k, v: causal(q, k, v, mask="after"), "sum to one"),
+        (lambda q, k, v: causal(q, k, v, mask="zero score"), "infinity"),
         (lambda q, k, v: causal(q, k, v, side="earlier"), "wrong way round"),
         (lambda q, k, v: causal(q, k, v, scale=False), "square root"),
         (lambda q, k, v: causal(q, k, v, side="itself"), "itself"),
@@ -247,7 +247,7 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda h, m: (h * m.unsqueeze(-1)).sum(1) / m.sum(), "its own number"),
         (lambda h, m: (h * m.unsqueeze(-1)).sum(1), "divide"),
     ],
-    "sentiment_claim": [("a", "floor"), ("c", "floor"), ("d", "Choose")],
+    "sentiment_claim": [("a", "not 50 %"), ("c", "baseline"), ("d", "Choose")],
     "shuffled_similarity": [
         (lambda e, t: shuffle_words(e, t, lambda words, rng: words), "shuffled"),
         (
@@ -271,7 +271,7 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda a, b: (a, scaled(b, a)), "training rows"),
         (lambda a, b: (scaled(b, a), scaled(a, a)), "training rows first"),
         (lambda a, b: (None, scaled(b, a)), "return both"),
-        (lambda a, b: scaled(b, a), "return both parts"),
+        (lambda a, b: scaled(b, a), "return both splits"),
     ],
     "which_to_ship": [("a", "chart"), ("c", "CLS")],
     "one_point_apart": [("a", "points"), ("b", "found")],

@@ -16,8 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from helpers import hardware, paths
@@ -28,28 +27,45 @@ from helpers.models import language_models, tokenizers
 from helpers.paths import ROOT
 from helpers.pretraining import checkpoint, model_card, pretrain, recipes, run_folder
 
+pytestmark = pytest.mark.integration  # every run trains, evaluates and saves
 OBJECTIVES = ["mlm", "clm"]
 SHAPE = language_models.Shape(1, 32, 2)
 FULL_SIZE = language_models.build
 STEPS, DEATH = 12, 8
 MOMENTS = ["before", "within", "after"]  # the saving of a state
-COMMAND = """
-import sys
-from helpers.cli import main, pretrain
-
-pretrain.ensure = lambda argv: 0.0
-sys.exit(main.main(sys.argv[1:]))
-"""
-KILLED = """
-import os, signal, sys
+SMALL = f"""
+import os, signal, sys, time
 from pathlib import Path
 import torch
+from helpers import hardware
 from helpers.models import language_models
-from helpers.pretraining import checkpoint, pretrain, recipes
+from helpers.pretraining import checkpoint, pretrain
 
-steps, death = map(int, sys.argv[1:3])
-corpus, place = map(Path, sys.argv[3:])
-build, save, sync = language_models.build, checkpoint.save, os.fsync
+build, death = language_models.build, {DEATH}
+small = language_models.Shape(1, 32, 2)
+torch.set_num_threads(1)
+language_models.build = lambda *given: build(*given[:2], small)
+hardware.precision = lambda _: "float32"
+pretrain.SAVE_SECONDS, pretrain.LOG_ROWS, pretrain.HELD_OUT_EVERY = 0, 6, 2
+"""
+COMMAND = f"""{SMALL}
+from helpers.cli import main
+from helpers.cli import pretrain as command
+
+step = pretrain.step
+
+def wait(recipe, model, optimizers, tokenizer, sequences, number):
+    if number == death:
+        Path(sys.argv[-3]).with_name("waits").touch()
+        time.sleep(600)
+    return step(recipe, model, optimizers, tokenizer, sequences, number)
+
+pretrain.step, command.ensure = wait, lambda argv: 0.0
+sys.exit(main.main(sys.argv[1:]))
+"""
+KILLED = f"""{SMALL}
+steps, (corpus, place) = int(sys.argv[1]), map(Path, sys.argv[2:])
+save, sync = checkpoint.save, os.fsync
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -64,21 +80,19 @@ def live(objective, moment):
         if doomed:
             die()
 
-    torch.set_num_threads(1)
-    small = language_models.Shape(1, 32, 2)
-    language_models.build = lambda *given: build(*given[:2], small)
     checkpoint.save = save_and_die
-    pretrain.hardware.precision = lambda _: "float32"
-    pretrain.SAVE_SECONDS, pretrain.LOG_ROWS, pretrain.HELD_OUT_EVERY = 0, 6, 2
-    pretrain.run(objective, place / f"{objective}-{moment}", steps=steps, corpus=corpus)
+    out = place / f"{{objective}}-{{moment}}"
+    pretrain.run(objective, out, steps=steps, corpus=corpus)
 
+children = []
 for objective in ("mlm", "clm"):
     for moment in ("before", "within", "after"):
-        child = os.fork()
-        if not child:
+        children.append(os.fork())
+        if not children[-1]:
             live(objective, moment)
             os._exit(0)
-        print(-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+for child in children:
+    print(-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
@@ -123,7 +137,7 @@ def killed(corpus, tmp_path_factory):
     if os.name == "nt":
         pytest.skip("Windows has no SIGKILL")
     place = tmp_path_factory.mktemp("killed")
-    script = [sys.executable, "-c", KILLED, STEPS, DEATH, corpus, place]
+    script = [sys.executable, "-c", KILLED, STEPS, corpus, place]
     done = subprocess.run([*map(str, script)], cwd=ROOT, stdout=-1, timeout=1200)
     assert done.stdout.split() == [b"%d" % signal.SIGKILL] * 6
     return place
@@ -213,14 +227,13 @@ def content(folder) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_killed_run_goes_on_to_the_very_same_weights(
     killed, finished, objective, moment, corpus, tmp_path
 ):
     out = shutil.copytree(killed / f"{objective}-{moment}", tmp_path / "run")
     saved = DEATH if moment == "after" else DEATH - 2
-    assert checkpoint.notes(out / pretrain.STATE)["step"] == saved
+    assert checkpoint.notes(out / run_folder.STATE)["step"] == saved
     assert int(rows(out)[-1]["step"]) == DEATH
     assert (out / "state.safetensors.partial").exists() == (moment == "within")
     pretrain.run(objective, out, resume=True, corpus=corpus)
@@ -277,23 +290,21 @@ def test_the_precision_is_that_of_the_start(corpus, tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_the_command_shows_its_progress_stops_at_ctrl_c_and_goes_on(
-    corpus, tmp_path, command, monkeypatch
+    finished, objective, corpus, tmp_path, command
 ):
-    """The real command with a model of full size, in a process of its own."""
-    monkeypatch.setattr(language_models, "build", FULL_SIZE)
-    out, whole, steps = tmp_path / "run", tmp_path / "whole", 4
-    argv = ["clm", "--steps", str(steps), "--corpus", str(corpus), "--out", str(out)]
-    log = out / "log.csv"
-    alone = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    """The real command in a process of its own."""
+    out = tmp_path / "run"
+    argv = [objective, "--corpus", str(corpus), "--out", str(out)]
     with (tmp_path / "err").open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "pretrain", *argv],
+            [sys.executable, "-c", COMMAND, "pretrain", *argv, "--steps", str(STEPS)],
             cwd=ROOT,
             stderr=err,
-            env={k: v for k, v in os.environ.items() if "TQDM" not in k} | alone,
+            env={k: v for k, v in os.environ.items() if "TQDM" not in k}
+            | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         )
     try:
-        while process.poll() is None and (not log.is_file() or not rows(out)):
+        while process.poll() is None and not (tmp_path / "waits").exists():
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         code = process.wait(timeout=600)
@@ -301,19 +312,13 @@ def test_the_command_shows_its_progress_stops_at_ctrl_c_and_goes_on(
         process.kill()
     text = (tmp_path / "err").read_text("utf-8")
     assert code == 130, text
-    assert f"/{steps} [" in text
+    assert f"/{STEPS} [" in text
     assert f"goes on from the last checkpoint in {out}." in sentence(text)
-
-    stored = checkpoint.notes(out / pretrain.STATE)["recipe"]["precision"]
-    monkeypatch.setattr(hardware, "precision", lambda _: stored)
-    monkeypatch.setattr(pretrain, "LOG_ROWS", 200)
-    monkeypatch.setattr(pretrain, "HELD_OUT_EVERY", 10)
-    pretrain.run("clm", whole, steps=steps, corpus=corpus)
-    code, printed, _ = command("clm", "--resume", "--corpus", corpus, "--out", out)
+    code, printed, _ = command(*argv, "--resume")
     assert code == 0
     assert "perplexity: " in printed
     assert f"Model, tokenizer, log and card are in {out}." in printed
-    assert_same(out, whole)
+    assert_same(out, finished(objective))
 
 
 def test_ctrl_c_gives_a_sentence(finished, objective, corpus, tmp_path, command):
@@ -369,7 +374,7 @@ def test_an_unusable_corpus_gets_a_sentence(tmp_path, command, name):
     assert code == 1
     assert words in sentence(err)
     assert printed == ""
-    assert not (out / pretrain.STATE).exists()
+    assert not (out / run_folder.STATE).exists()
 
 
 @pytest.mark.parametrize("n", [4, 20])
@@ -521,6 +526,64 @@ def test_a_run_of_another_shape_is_left_as_it_is(
     assert content(interrupted) == before
 
 
+def older(notes) -> None:
+    notes["recipe"]["rate"] = notes["recipe"].pop("learning_rate")
+
+
+def without_surroundings(notes) -> None:
+    del notes["surroundings"]
+
+
+def with_(name: str, value):
+    return lambda notes: notes["surroundings"].update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (older, "of another version of the course (only one of the two knows learning"),
+        (without_surroundings, "of another version of the course"),
+        (with_("torch", "1.0"), f"its torch is 1.0, not {torch.__version__}"),
+        (with_("transformers", "4.0"), "its transformers is 4.0, not"),
+        (with_("number of threads", 7), "its number of threads is 7, not 1"),
+        (with_("device", "tpu"), "its device is tpu, not"),
+    ],
+)
+def test_a_run_from_elsewhere_is_left_as_it_is(
+    interrupted, objective, command, corpus, change, words
+):
+    state = interrupted / run_folder.STATE
+    notes = checkpoint.notes(state)
+    change(notes)
+    save_file(load_file(state), state, {"about": json.dumps(notes)})
+    before = content(interrupted)
+    code, _, err = command(
+        objective, "--resume", "--corpus", corpus, "--out", interrupted
+    )
+    assert code == 1
+    assert words in sentence(err)
+    assert "another --out." in err
+    assert content(interrupted) == before
+
+
+def test_a_training_that_diverges_keeps_its_last_checkpoint(
+    objective, corpus, tmp_path, command, monkeypatch
+):
+    out, loss, calls = tmp_path / "run", language_models.loss, iter(range(STEPS))
+
+    def diverge(*given):
+        return loss(*given) * (math.nan if next(calls) == 5 else 1)
+
+    monkeypatch.setattr(language_models, "loss", diverge)
+    argv = (objective, "--steps", STEPS, "--corpus", corpus, "--out", out)
+    code, _, err = command(*argv)
+    assert code == 1
+    assert "diverged (in step 6 the loss is nan" in sentence(err)
+    assert checkpoint.notes(out / run_folder.STATE)["step"] == 4
+    weights = load_file(out / run_folder.STATE).values()
+    assert all(tensor.isfinite().all() for tensor in weights)
+
+
 @pytest.mark.parametrize(
     ("full", "writes", "step"),
     [("state", 2, 2), ("config", 0, STEPS), ("model", 0, STEPS), ("results", 0, STEPS)],
@@ -543,7 +606,7 @@ def test_a_disk_that_fills_costs_nothing_but_the_last_steps(
     assert "The disk is full" in sentence(err)
     assert "go on with --resume" in err
     assert not list(out.glob("*.partial"))
-    assert checkpoint.notes(out / pretrain.STATE)["step"] == step
+    assert checkpoint.notes(out / run_folder.STATE)["step"] == step
     assert command(*argv, "--resume")[0] == 0
     assert_same(out, finished("clm"))
 
@@ -562,7 +625,7 @@ def test_a_really_full_disk_costs_nothing_but_the_last_steps(
     assert code == 1
     assert "The disk is full" in sentence(err)
     assert "go on with --resume" in err
-    assert checkpoint.notes(disk / "run" / pretrain.STATE)["step"] == 0
+    assert checkpoint.notes(disk / "run" / run_folder.STATE)["step"] == 0
     larger = ["mount", "-o", "remount,size=50m", str(disk)]
     subprocess.run(larger, check=True)
     assert command(*argv, "--resume")[0] == 0
@@ -675,57 +738,4 @@ def test_a_published_run_is_copied_whole(
     assert content(target) == content(out)
     assert model_card.REVIEWS in (target / "README.md").read_text(encoding="utf-8")
     assert {file.name for file in language_models.files(target)} <= set(content(target))
-    assert pretrain.STATE not in content(target)
-
-
-@pytest.mark.parametrize(
-    ("objective", "lengths"), [("mlm", [32] * 3 + [128] * 7), ("clm", [128] * 10)]
-)
-def test_a_bert_reads_short_sequences_at_first(objective, lengths):
-    recipe = recipes.Recipe(objective, 10, vocabulary="", corpus="", short_fraction=0.3)
-    assert [recipe.length_at(number, 128) for number in range(10)] == lengths
-    assert recipe.length_at(0, 16) == 16
-
-
-def test_short_sequences_are_the_same_text(objective, finished, monkeypatch):
-    _, tokenizer = language_models.load(objective, finished(objective))
-    generator = torch.Generator().manual_seed(3)
-    length = language_models.CONTEXT[objective]
-    sequences = torch.randint(5, len(tokenizer), (16, length), generator=generator)
-    recipe = recipes.Recipe(objective, 4, vocabulary="", corpus="", short_fraction=0.5)
-    model, optimizers = recipes.initialise(recipe, tokenizer)
-    seen, loss = [], language_models.loss
-
-    def watch(objective, model, tokenizer, sequences, seed, mlm_probability):
-        seen.append((sequences, mlm_probability))
-        return loss(objective, model, tokenizer, sequences, seed, mlm_probability)
-
-    monkeypatch.setattr(language_models, "loss", watch)
-    for number in (0, 3):
-        recipes.step(recipe, model, optimizers, tokenizer, sequences, number)
-    early, late = (some for some, _ in seen)
-    assert early.shape[1] == (recipe.short_length if objective == "mlm" else length)
-    assert late.shape[1] == length
-    known = {tuple(sequence) for sequence in sequences.tolist()}
-    assert {tuple(each) for each in early.view(-1, length).tolist()} <= known
-    assert {probability for _, probability in seen} == {recipe.mlm_probability}
-
-
-@given(st.integers(1, 10**6), st.floats(0, 1))
-def test_the_learning_rate_warms_up_and_then_falls_to_nearly_zero(steps, fraction):
-    recipe = recipes.Recipe("clm", steps, vocabulary="", corpus="")
-    step = min(int(fraction * steps), steps - 1)
-    learning_rate = recipe.learning_rate_at(step)
-    warm = recipe.warmup_fraction * steps
-    assert 0 < learning_rate <= recipe.learning_rate
-    if step + 1 < warm * 0.9:
-        assert learning_rate == pytest.approx(recipe.learning_rate * (step + 1) / warm)
-    if step > warm:
-        assert learning_rate == pytest.approx(recipe.learning_rate * (1 - step / steps))
-    assert recipe.learning_rate_at(steps - 1) <= recipe.learning_rate / steps * (
-        1 + 1e-9
-    )
-    if steps > 1000:
-        assert recipe.learning_rate_at(0) < 0.04 * recipe.learning_rate
-        best = max(recipe.learning_rate_at(int(warm) + i) for i in (-1, 0, 1))
-        assert best > 0.96 * recipe.learning_rate
+    assert run_folder.STATE not in content(target)
