@@ -39,8 +39,8 @@ def share_cores() -> None:
 
 def waiting() -> dict[str, str]:
     """Return the settings of how threads wait; they spin if there is none."""
-    names = (*WAITING, "OMP_WAIT_POLICY")
-    return {name: os.environ[name] for name in names if name in os.environ}
+    names = {*WAITING, "OMP_WAIT_POLICY"} & {*os.environ}
+    return {name: os.environ[name] for name in sorted(names)}
 
 
 def cores() -> int:
@@ -85,10 +85,7 @@ def _quotas() -> Iterator[int]:
 def matrix_throughput(
     size: int = 2048, repeats: int = 10, dtype: str = "float32", device: str = "cpu"
 ) -> float:
-    """Return the best throughput of a matrix product, in 10^9 operations per second.
-
-    A product of two [size, size] matrices takes 2 * size^3 operations.
-    """
+    """Return the best throughput of a matrix product, in 10^9 operations per second."""
     import torch
 
     a, b = torch.randn(2, size, size, dtype=getattr(torch, dtype), device=device)
@@ -97,7 +94,7 @@ def matrix_throughput(
         begin = time.perf_counter()
         (a @ b)[0, 0].item()  # a card works on while Python goes ahead
         best = min(best, time.perf_counter() - begin)
-    return 2 * size**3 / best / 1e9
+    return 2 * size**3 / best / 1e9  # a sum and a product for each pair of numbers
 
 
 def device(profile: str) -> str:
@@ -128,8 +125,7 @@ def bf16_is_faster(device: str = "cpu") -> bool:
         return wanted == "bfloat16"
     if wanted is not None:
         raise ValueError(
-            f"COURSE_PRECISION is '{wanted}', but the precisions are float32 and "
-            "bfloat16: unset it, or set it to one of these."
+            f"COURSE_PRECISION is '{wanted}': set it to float32 or bfloat16, or unset it."
         )
     best = dict.fromkeys(PRECISIONS, 0.0)
     try:
@@ -153,19 +149,17 @@ def autocast(model, wanted: str | None = None):
     """
     import torch
 
-    kind = model.device.type
-    in_bfloat16 = (wanted or precision(kind)) == "bfloat16"
-    return torch.autocast(kind, torch.bfloat16, enabled=in_bfloat16)
+    name = model.device.type
+    in_bfloat16 = (wanted or precision(name)) == "bfloat16"
+    return torch.autocast(name, torch.bfloat16, enabled=in_bfloat16)
 
 
 def keep_freed_memory() -> bool:
     """Keep freed memory for the next step; return whether the C library can do so.
 
-    By default glibc returns every large block to the system, and the system hands it
-    out again page by page, filled with zeros: a training step allocates the same few
-    large tensors each time, so up to a third of its time went there when measured.
-    Costs memory that other processes could have had. Does nothing where the C library
-    is not glibc (macOS, Windows).
+    By default glibc returns every large block to the system, which hands it out again
+    page by page, filled with zeros: up to a third of a training step when measured.
+    Costs memory that others could have had. Only glibc can (not macOS, not Windows).
     """
     mallopt = _of_glibc("mallopt")
     if mallopt is None:
@@ -177,8 +171,8 @@ def keep_freed_memory() -> bool:
 def release_freed_memory() -> bool:
     """Give freed memory back, from now on at once; return whether the C library can.
 
-    The opposite of `keep_freed_memory`, slower: the size of the process then shows
-    what is in use, but for what other threads, running or ended, have freed.
+    The opposite of `keep_freed_memory`, slower: the process's size then shows what is
+    in use, but for what other threads have freed.
     """
     gc.collect()
     mallopt = _of_glibc("mallopt")

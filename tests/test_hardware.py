@@ -290,7 +290,7 @@ def test_the_users_precision_is_not_measured(machine, monkeypatch, precision):
 def test_an_unknown_precision_is_refused_with_the_known_ones(machine, monkeypatch):
     machine()
     monkeypatch.setenv("COURSE_PRECISION", "half")
-    with pytest.raises(ValueError, match="'half'.* float32 and bfloat16"):
+    with pytest.raises(ValueError, match="'half'.* float32 or bfloat16"):
         hardware.precision()
 
 
