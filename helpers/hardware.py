@@ -125,7 +125,7 @@ def bf16_is_faster(device: str = "cpu") -> bool:
         return wanted == "bfloat16"
     if wanted is not None:
         raise ValueError(
-            f"COURSE_PRECISION is '{wanted}': set it to float32 or bfloat16, or unset it."
+            f"COURSE_PRECISION is '{wanted}': set float32 or bfloat16, or unset it."
         )
     best = dict.fromkeys(PRECISIONS, 0.0)
     try:
