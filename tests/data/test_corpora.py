@@ -18,22 +18,22 @@ SIZES = {
     "rotten_tomatoes": {"train": 6354, "validation": 1065, "test": 1109},
     "imdb": {"train": 18772, "validation": 3092, "test": 3037},
 }
-FINGERPRINTS = {  # of every split as all recorded results have met it
-    "rotten_tomatoes": {
-        "train": "16ac2da7312a988436773f5424f24ebc284902908ee87f40a61906804a3b0641",
-        "validation": "53ee64a2232691d6b1c38ddd936e5855ef5f8a4b08805a66710434171f6fd6f8",
-        "test": "6d4d4b9beb5e131eacd01256ded975ab176646fda53fb670b3165bc707359da3",
-    },
-    "imdb": {
-        "train": "7df7b6c9a483cb56984b39c347d518a050c16c13057f4a95a3b9f4f239c2db6c",
-        "validation": "98862b4561e3a42e64025beb2ef5c800ccb0f73f4d377d05644d70e77ee9a89d",
-        "test": "9b631c0c23ae374e65028a248ec050029c3c658a18398e0ce8a275e62a7e3f03",
-    },
-    "unlabelled": {
-        "train": "0dd5d37ae0f53177307f84c315e7f7e4b1b427bdc472f9685e8b0ecf825fbc68",
-        "validation": "503bba03440afb0f63d773816a4921002475fe2d9a498ac063cf68fd85dc003e",
-        "test": "fb54fa0be88ba471d34bb49097cb5c3a3cd153ba9c6eee78edf415fb9ddb1561",
-    },
+FINGERPRINTS = {  # of train, validation and test, as all recorded results have met it
+    "rotten_tomatoes": [
+        "16ac2da7312a988436773f5424f24ebc284902908ee87f40a61906804a3b0641",
+        "53ee64a2232691d6b1c38ddd936e5855ef5f8a4b08805a66710434171f6fd6f8",
+        "6d4d4b9beb5e131eacd01256ded975ab176646fda53fb670b3165bc707359da3",
+    ],
+    "imdb": [
+        "7df7b6c9a483cb56984b39c347d518a050c16c13057f4a95a3b9f4f239c2db6c",
+        "98862b4561e3a42e64025beb2ef5c800ccb0f73f4d377d05644d70e77ee9a89d",
+        "9b631c0c23ae374e65028a248ec050029c3c658a18398e0ce8a275e62a7e3f03",
+    ],
+    "unlabelled": [
+        "0dd5d37ae0f53177307f84c315e7f7e4b1b427bdc472f9685e8b0ecf825fbc68",
+        "503bba03440afb0f63d773816a4921002475fe2d9a498ac063cf68fd85dc003e",
+        "fb54fa0be88ba471d34bb49097cb5c3a3cd153ba9c6eee78edf415fb9ddb1561",
+    ],
 }
 FOREVER = {  # chosen by the hash of the text, so this table may never change
     "A masterpiece.": "train",
@@ -87,8 +87,8 @@ def fingerprint(rows) -> str:
 def test_the_splits_of_the_course_never_change(corpus):
     """All recorded results rest on them: mend the code, not this table."""
     found = getattr(corpora, corpus)()
-    prints = {split: fingerprint(rows) for split, rows in found.items()}
-    assert prints == FINGERPRINTS[corpus]
+    assert list(found) == ["train", "validation", "test"]
+    assert [*map(fingerprint, found.values())] == FINGERPRINTS[corpus]
 
 
 def test_more_than_1000_texts_are_held_out_twice(data):
