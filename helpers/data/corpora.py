@@ -5,27 +5,34 @@ itself: a review is in the same split on every machine, in every version of the 
 however the file is ordered, and no copy of it can stand on two sides.
 """
 
-import re
+import warnings
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from helpers.data import assets
-from helpers.data.splits import TEST, VALIDATION, CorpusError, clean, position
-from helpers.data.text_csv import CorpusWarning as CorpusWarning
+from helpers.data import assets, files
+from helpers.data.filters import copies as copies
+from helpers.data.filters import flaw as flaw
+from helpers.data.splits import TEST, VALIDATION, clean, normal, place, position
+from helpers.data.splits import CorpusError as CorpusError
+from helpers.data.splits import CorpusWarning as CorpusWarning
 from helpers.data.text_csv import class_counts as class_counts
 from helpers.data.text_csv import from_csv as from_csv
 
 LABELS = ["negative", "positive"]
 FEATURES = Features({"text": Value("string"), "label": ClassLabel(names=LABELS)})
-WORD = re.compile(r"[^\W_]+")
-SHARED_WORDS, SHORT_RUN = (
-    13,
-    8,
-)  # a run of so many equal words is a copy (Brown et al. 2020)
-SHORTEST, FEWEST_LETTERS, FEWEST_DIFFERENT = 20, 0.7, 0.2  # see `flaw`
+LEFT_OUT = {  # why a document of a user's own is not used, as the tally says it
+    "empty": "nothing but markup",
+    "repeated": "the same text as another",
+    "short": "fewer than 20 words",
+    "few letters": "fewer than 70 % letters",
+    "repetitive": "the same few words again and again",
+    "copied": "13 words in a row that a held-out document has too",
+}
 
 
 def rotten_tomatoes() -> DatasetDict:
@@ -46,102 +53,64 @@ def unlabelled() -> DatasetDict:
     IMDB or Rotten Tomatoes: what chapters test on, no model has read.
     """
     reviews, sentences = imdb(), rotten_tomatoes()
-    parts = ("validation", "test")
-    tested = [
-        t for data in (reviews, sentences) for p in parts for t in data[p]["text"]
+    held_out = [
+        text
+        for data in (reviews, sentences)
+        for split in ("validation", "test")
+        for text in data[split]["text"]
     ]
-    return _fit_for_language(
-        {name: list(part["text"]) for name, part in reviews.items()}, tested
-    )
+    return _fit_for_pretraining(reviews, held_out)[0]
 
 
-def documents(path: Path) -> DatasetDict:
+def documents(path: str | Path) -> DatasetDict:
     """A corpus of your own: a UTF-8 text file with one document per line.
 
-    It is cleaned, deduplicated, filtered and split like the course's own. Raises
-    CorpusError when the file is missing, empty, binary or not UTF-8.
+    JSON lines with a field `text` serve as well, and both may be compressed with gzip.
+    It is cleaned, deduplicated, filtered and split like the course's own, but only
+    texts with the same `splits.identity` are duplicates. A CorpusWarning says so when
+    more than half of the documents are left out.
+
+    Raises CorpusError when the file is missing, empty, binary or not UTF-8, or when no
+    document is left.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
+    data, found, left_out = _filtered(path)
+    if sum(left_out.values()) == found:
         raise CorpusError(
-            f"The corpus {path} cannot be read ({error.strerror}): name a text file "
-            "with one document per line."
-        ) from error
-    if b"\0" in content:
-        raise CorpusError(
-            f"The corpus {path} is no UTF-8 text (it holds a NUL byte, as binary files "
-            "and UTF-16 do): save it as UTF-8 text with one document per line."
+            f"The file {path} has no document to learn from: {_spelt(found, left_out)}."
         )
-    try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise CorpusError(
-            f"The corpus {path} is not UTF-8 (line {line}, byte "
-            f"0x{content[error.start]:02x}): convert it, for instance with "
-            "`iconv -f WINDOWS-1252 -t UTF-8`, and try again."
-        ) from error
-    texts = [text for text in map(clean, lines) if text]
-    if not texts:
-        raise CorpusError(f"The corpus {path} is empty: it needs a document per line.")
-    parts = split(pd.DataFrame({"text": texts, "label": 0}))
-    by_part = {name: list(part["text"]) for name, part in parts.items()}
-    return _fit_for_language(by_part, by_part["validation"] + by_part["test"])
+    if sum(left_out.values()) > found / 2:
+        message = f"The file {path}: {_spelt(found, left_out)}."
+        warnings.warn(message, CorpusWarning, stacklevel=2)
+    return data
 
 
-def flaw(text: str) -> str | None:
-    """Return why a text is unfit for pre-training, or None; after Rae et al. 2021."""
-    words = text.lower().split()
-    if len(words) < SHORTEST:
-        return "short"
-    if sum(map(str.isalpha, text)) < FEWEST_LETTERS * len(text):
-        return "few letters"
-    if len(set(words)) < FEWEST_DIFFERENT * len(words):
-        return "repetitive"
-    return None
+def tally(path: str | Path) -> str:
+    """Say how many documents a file of your own holds, and why some are left out."""
+    return _spelt(*_filtered(path)[1:])
 
 
-def copies(texts, originals) -> list[bool]:
-    """Say for each text whether it shares a run of 13 words with an original.
-
-    An original of 8 to 12 words counts when all of it stands in the text; shorter ones
-    are phrases that anyone may write.
-    """
-    runs: dict[int, set[int]] = {}  # by length in words
-    for original in originals:
-        words = WORD.findall(original.casefold())
-        length = min(len(words), SHARED_WORDS)
-        if length >= SHORT_RUN:
-            runs.setdefault(length, set()).update(_runs(words, length))
-    return [
-        any(
-            not found.isdisjoint(_runs(words, length)) for length, found in runs.items()
-        )
-        for words in (WORD.findall(text.casefold()) for text in texts)
-    ]
-
-
-def split(table: pd.DataFrame) -> DatasetDict:
+def split(
+    table: pd.DataFrame, place_of: Callable[[str], float] = position
+) -> DatasetDict:
     """Deduplicate a table of text and label, order it by hash and split it.
 
+    `place_of` maps a text to its hash in [0, 1); of equal ones one text is kept.
     Ordered by hash means shuffled once and for all: the first 100 rows of a split are
-    a random draw. Of texts that are the same but for case, punctuation and spacing only
-    one is kept.
+    a random subset.
     """
-    table = table.assign(position=table["text"].map(position))
-    table = table.sort_values(["position", "text", "label"])
-    table = table.drop_duplicates("position")  # the same one in whatever row order
-    at = table.pop("position")
-    parts = {
+    table = table.assign(place=table["text"].map(place_of))
+    table = table.sort_values(["place", "text", "label"])
+    table = table.drop_duplicates("place")  # the same one in whatever row order
+    at = table.pop("place")
+    splits = {
         "train": table[at >= TEST + VALIDATION],
         "validation": table[(at >= TEST) & (at < TEST + VALIDATION)],
         "test": table[at < TEST],
     }
     return DatasetDict(
         {
-            name: Dataset.from_pandas(part, features=FEATURES, preserve_index=False)
-            for name, part in parts.items()
+            name: Dataset.from_pandas(rows, features=FEATURES, preserve_index=False)
+            for name, rows in splits.items()
         }
     )
 
@@ -159,14 +128,76 @@ def _reviews(source: str) -> DatasetDict:
     return split(table.assign(text=table["text"].map(clean)))
 
 
-def _fit_for_language(texts: dict[str, list[str]], tested: list[str]) -> DatasetDict:
-    """Drop flawed texts everywhere, and copies of tested texts from training."""
-    fit = {name: [t for t in part if not flaw(t)] for name, part in texts.items()}
-    seen = copies(fit["train"], tested)
-    fit["train"] = [t for t, copy in zip(fit["train"], seen, strict=True) if not copy]
-    return DatasetDict({n: Dataset.from_dict({"text": p}) for n, p in fit.items()})
+def _fit_for_pretraining(data, held_out: list[str]) -> tuple[DatasetDict, Counter]:
+    """Drop flawed texts everywhere, and copies of held-out texts from training.
+
+    Returns the texts that are left, and how many fell to what.
+    """
+    texts, left_out = {}, Counter()
+    for name, rows in data.items():
+        flaws = [*map(flaw, rows["text"])]
+        left_out.update(filter(None, flaws))
+        pairs = zip(rows["text"], flaws, strict=True)
+        texts[name] = [text for text, reason in pairs if not reason]
+    copied = copies(texts["train"], held_out)
+    left_out["copied"] = sum(copied)
+    pairs = zip(texts["train"], copied, strict=True)
+    texts["train"] = [text for text, copy in pairs if not copy]
+    fit = {name: Dataset.from_dict({"text": rows}) for name, rows in texts.items()}
+    return DatasetDict(fit), left_out
 
 
-def _runs(words: list[str], length: int) -> set[int]:
-    """Return hashes of all runs of so many words."""
-    return {hash(tuple(words[i : i + length])) for i in range(len(words) - length + 1)}
+def _filtered(path) -> tuple[DatasetDict, int, Counter]:
+    """Return the documents of a file that are fit, how many it has, and what fell."""
+    found = _documents(path)
+    texts = [text for text in (clean(normal(raw)) for raw in found) if text]
+    if not texts:
+        raise CorpusError(f"The file {path} is empty: it needs a document per line.")
+    data = split(pd.DataFrame({"text": texts, "label": 0}), place)
+    held_out = [*data["validation"]["text"], *data["test"]["text"]]
+    fit, left_out = _fit_for_pretraining(data, held_out)
+    left_out["empty"] = len(found) - len(texts)
+    left_out["repeated"] = len(texts) - sum(map(len, data.values()))
+    return fit, len(found), left_out
+
+
+def _documents(path) -> list[str]:
+    """Return the lines of a file that are not blank, or the texts of its records."""
+    content = files.load(path, "a text file with one document per line")
+    if b"\0" in content:
+        raise CorpusError(
+            f"The file {path} is no UTF-8 text (it holds a NUL byte, as binary files "
+            "and UTF-16 do): save it as UTF-8 text with one document per line."
+        )
+    try:
+        lines = files.BREAK.split(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = len(files.BREAK.findall(content[: error.start].decode())) + 1
+        raise CorpusError(
+            f"The file {path} is not UTF-8 (line {line}, byte "
+            f"0x{content[error.start]:02x}): convert it, for instance with "
+            "`iconv -f WINDOWS-1252 -t UTF-8`, and try again."
+        ) from error
+    records = files.json_records(lines)
+    if records is None:
+        return [line for line in lines if line.strip()]
+    for line, record in records:
+        if not isinstance((record or {}).get("text"), str):
+            raise CorpusError(
+                f"The file {path} holds JSON lines, but line {line} has no field "
+                "'text' with a string: mend it, or rename the field."
+            )
+    return [record["text"] for _, record in records]
+
+
+def _spelt(found: int, left_out: Counter) -> str:
+    """Spell out a tally as a part of a sentence."""
+    reasons = [
+        f"{left_out[name]} of {found}: {reason}"
+        for name, reason in LEFT_OUT.items()
+        if left_out[name]
+    ]
+    if left_out["short"] > found / 2:
+        reasons.append("is it one document per line?")
+    spelt = f"{found} documents found, {sum(left_out.values())} left out"
+    return spelt + (f" ({'; '.join(reasons)})" if reasons else "")

@@ -1,7 +1,7 @@
 """The rows of a CSV file, each with its line in the file, and what is wrong with some.
 
-The module `csv` reads the fields; this one finds the separator, counts lines, and tells
-a row that is bad by itself from a file that cannot be read.
+The module `csv` reads the fields; this one finds the dialect, counts lines, and tells a
+row that is bad by itself from a file that cannot be read.
 """
 
 import codecs
@@ -10,25 +10,29 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from helpers.data.splits import CorpusError, clean
+from helpers.data import files
+from helpers.data.splits import CorpusError, clean, normal
 
-SEPARATORS = ",;\t"
+SEPARATORS = ",;\t|"
 NUL = "\0"
 BROKEN = re.compile(f"[{NUL}\udc80-\udcff]")  # a NUL, or a byte that is not UTF-8
-BREAK = re.compile(r"\r\n?|\n")
-QUOTED = re.compile(r'"(?:[^"]++|"")*+"')
-SAVE = "save it as `CSV UTF-8` if it is from a spreadsheet, or {}, and try again"
-IF_NUL = SAVE.format("as UTF-8 in a text editor, since it may be UTF-16")
-IF_NOT_UTF8 = SAVE.format(
+SEPARATOR_LINE = re.compile(r'"?sep=([^"\'])"?\s*', re.IGNORECASE)  # of Excel
+ESCAPED_QUOTE = re.compile(r"""\\["'](?=[^"',;\t|\r\n])""")  # not before a field's end
+PLAIN_BACKSLASH = re.compile(r"""\\[^"'\\,;\t|]""")
+MISQUOTED = 'a quote inside a quoted field, to be written twice ("")'
+NO_RECORD = "no JSON object"
+IF_NUL = files.SAVE.format("as UTF-8 in a text editor, since it may be UTF-16")
+IF_NOT_UTF8 = files.SAVE.format(
     "convert it, for instance with `iconv -f WINDOWS-1252 -t UTF-8`"
 )
 
 
 class Row(NamedTuple):
-    """A row that can be used, and the line it starts in; the header is line 1."""
+    """A row that can be used, and the line it starts in; the file begins at line 1."""
 
     line: int
     text: str
@@ -43,19 +47,36 @@ class BadRow(NamedTuple):
     not_utf8: bool = False
 
 
-def read(path: str | Path, text: str, label: str) -> tuple[list[Row], list[BadRow]]:
-    """Read two columns of a CSV file with a header; the texts are cleaned.
+class Dialect(NamedTuple):
+    """How fields are separated, quoted and, in some files, escaped."""
 
-    Raises CorpusError if the file cannot be read at all (see `csv_texts.from_csv`).
+    separator: str
+    quote: str = '"'
+    escape: str | None = None
+
+    @property
+    def quoted(self) -> str:
+        """A regular expression of a field in quotes."""
+        quote, escape = self.quote, re.escape(self.escape or "")
+        escaped = rf"|{escape}[\s\S]" if escape else ""
+        return rf" *{quote}(?:[^{quote}{escape}]|{quote * 2}{escaped})*+{quote}"
+
+
+def read(path: str | Path, text: str, label: str) -> tuple[list[Row], list[BadRow]]:
+    """Read two columns of a CSV file with a header, or two fields of JSON lines.
+
+    The texts are cleaned. Raises CorpusError if the file cannot be read at all (see
+    `text_csv.from_csv`).
     """
+    lines, wanted = _lines(path), (_name(text), _name(label))
     with _fields_of_any_size():
-        columns, records = _header(path, _lines(path), (text, label))
-        text_at, label_at = columns.index(text), columns.index(label)
+        columns, separator, records = _table(path, lines, wanted)
+        text_at, label_at = map(columns.index, wanted)
         rows, bad = [], []
         for line, fields in records:
-            flaw = _flaw(line, fields, len(columns))
+            flaw = _flaw(line, fields, len(columns), separator)
             if not flaw:
-                row = Row(line, clean(fields[text_at]), fields[label_at])
+                row = Row(line, clean(normal(fields[text_at])), fields[label_at])
                 flaw = _gap(row)
             if flaw:
                 bad.append(flaw)
@@ -86,15 +107,16 @@ def _fields_of_any_size():
         csv.field_size_limit(before)
 
 
+def _name(column: str) -> str:
+    return normal(column).strip()
+
+
 def _lines(path) -> list[str]:
     """Return the lines of a file; bytes that are not UTF-8 become surrogates."""
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise CorpusError(
-            f"The file {path} cannot be read ({error.strerror}): name a CSV file with "
-            "a header line, a column of texts and a column of labels."
-        ) from error
+    content = files.load(
+        path,
+        "a CSV file with a header line, a column of texts and a column of labels",
+    )
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise CorpusError(
             f"The file {path} is UTF-16: convert it, for instance with "
@@ -116,51 +138,103 @@ def _lines(path) -> list[str]:
     return lines
 
 
-def _header(path, lines: list[str], wanted: tuple[str, str]):
-    """Find the separator; return the names of the columns and the records below."""
+def _table(path, lines: list[str], wanted: tuple[str, str]):
+    """Return the names of the columns, the separator and the records below.
+
+    A record is its line and its fields, or the reason why it has none.
+    """
+    if records := files.json_records(lines):
+        return _json(path, records, wanted)
     seen, error = [], None
-    for separator in SEPARATORS:
-        records = _records(path, lines, separator)
+    for dialect in _dialects(lines):
+        records = _records(path, lines, dialect)
         try:
-            _, fields = next(records, (1, None))
+            _, fields = next(records, (1, MISQUOTED))
         except CorpusError as unclosed:
             error = error or unclosed
             continue
-        columns = [name.strip() for name in fields or ()]
+        columns = [] if fields == MISQUOTED else [*map(_name, fields)]
         if set(wanted) <= set(columns):
             _check_once(path, columns, wanted)
-            return columns, records
+            return columns, dialect.separator, records
         seen = max(seen, columns, key=lambda c: (len({*c} & {*wanted}), len(c)))
-    raise error or CorpusError(_missing(path, seen, wanted))
+    raise error or CorpusError(_missing(path, seen, wanted, "its header"))
+
+
+def _json(path, records, wanted: tuple[str, str]):
+    """Return JSON records as those of a table with two columns."""
+    names = [*records[0][1]]
+    if not {*wanted} <= {*names}:
+        raise CorpusError(_missing(path, names, wanted, "the record of line 1"))
+    rows = (
+        (line, [_text(record.get(name)) for name in wanted] if record else NO_RECORD)
+        for line, record in records
+    )
+    return wanted, "", rows
+
+
+def _text(value) -> str:
+    return "" if value is None else str(value)
+
+
+def _dialects(lines: list[str]) -> Iterator[Dialect]:
+    """Yield the dialects that a file may be written in, the likely ones first.
+
+    A line that names the separator becomes a blank one.
+    """
+    separators = SEPARATORS
+    if found := SEPARATOR_LINE.fullmatch(lines[0]):
+        separators, lines[0] = found[1], "\n"
+    whole = "".join(lines)
+    escaping = ESCAPED_QUOTE.search(whole) and not PLAIN_BACKSLASH.search(whole)
+    escape = "\\" if escaping else None
+    for separator in separators:
+        single = Dialect(separator, "'", escape)
+        edge = re.escape(separator)
+        field = re.compile(rf"(?:^|{edge}){single.quoted} *(?=[{edge}\r\n]|$)")
+        in_single = sum(1 for line in lines if field.search(line))
+        in_double = re.search(rf'(?:^|{edge}) *"', whole, re.MULTILINE)
+        use_single = in_single > len(lines) / 2 and not in_double
+        yield single if use_single else Dialect(separator, escape=escape)
 
 
 def _check_once(path, columns: list[str], wanted: tuple[str, str]) -> None:
     for name in wanted:
         if columns.count(name) > 1:
             raise CorpusError(
-                f"The file {path} has more than one column {quoted(name)} in line 1: "
-                "rename all but one."
+                f"The file {path} has more than one column {quoted(name)} in its "
+                "header: rename all but one."
             )
 
 
-def _missing(path, seen: list[str], wanted: tuple[str, str]) -> str:
+def _missing(path, seen: list[str], wanted: tuple[str, str], where: str) -> str:
     """Say which of the wanted columns are missing and what there is instead."""
     arguments = dict(zip(("text", "label"), wanted, strict=True))
     lacking = {a: quoted(name) for a, name in arguments.items() if name not in seen}
+    headless = "; if these are a text and its label, the header line may be missing"
     return (
-        f"The file {path} has no column {' or '.join(lacking.values())} in its header, "
+        f"The file {path} has no column {' or '.join(lacking.values())} in {where}, "
         f"which holds {listing([*map(quoted, seen)], 10) or 'a misplaced quote'}: set "
-        f"the argument {' and '.join(lacking)} to the name of the right column."
+        f"the argument {' and '.join(lacking)} to the name of the right column"
+        f"{headless if len(lacking) == 2 else ''}."
     )
 
 
-def _records(path, lines: list[str], separator: str) -> Iterator:
+def _records(path, lines: list[str], dialect: Dialect) -> Iterator:
     """Yield the first line and the fields of each record that is not blank.
 
-    The fields are None if a quote is misplaced within a line. Raises CorpusError for a
-    quote that is not closed, since nobody knows where the quotation should have ended.
+    Instead of the fields it yields MISQUOTED if a quote is misplaced within a line.
+    Raises CorpusError for a quote that is not closed, since nobody knows where the
+    quotation should have ended.
     """
-    reader = csv.reader(lines, delimiter=separator, strict=True)
+    reader = csv.reader(
+        lines,
+        delimiter=dialect.separator,
+        quotechar=dialect.quote,
+        escapechar=dialect.escape,
+        skipinitialspace=True,
+        strict=True,
+    )
     while True:
         line = reader.line_num + 1
         try:
@@ -168,38 +242,53 @@ def _records(path, lines: list[str], separator: str) -> Iterator:
         except StopIteration:
             return
         except csv.Error:
-            fields = None
+            fields = MISQUOTED
             record = "".join(lines[line - 1 : reader.line_num])
-            _check_closed(path, line, record, separator)
-        if fields is None or len(fields) > 1 or "".join(fields).strip():
+            _check_closed(path, line, record, dialect)
+        if len(fields) > 1 or "".join(fields).strip():
             yield line, fields
 
 
-def _check_closed(path, line: int, record: str, separator: str) -> None:
+def _check_closed(path, line: int, record: str, dialect: Dialect) -> None:
     """Raise CorpusError if the misquoted field of a record goes on in another line."""
-    proper = re.compile(rf'(?:{QUOTED.pattern}|(?!")[^{separator}\r\n]*+){separator}')
+    edge = re.escape(dialect.separator)
+    field = rf"(?:{dialect.quoted}|(?! *{dialect.quote})[^{edge}\r\n]*+){edge}"
     at = 0
-    while found := proper.match(record, at):
+    while found := re.compile(field).match(record, at):
         at = found.end()
-    closed = QUOTED.match(record, at)
-    if not closed or BREAK.search(closed[0]):
-        line += len(BREAK.findall(record[:at]))
+    closed = re.compile(dialect.quoted).match(record, at)
+    if not closed or files.BREAK.search(closed[0]):
+        line += len(files.BREAK.findall(record[:at]))
         raise CorpusError(
             f"The file {path} has a quote in line {line} that is not closed at the end "
             'of the field: close it, and write a quote inside a field twice ("").'
         )
 
 
-def _flaw(line: int, fields: list[str] | None, width: int) -> BadRow | None:
+def _flaw(line: int, fields: list[str] | str, width: int, separator) -> BadRow | None:
     """Return a record as a bad row if it has no fields to use."""
-    if fields is None:
-        return BadRow(line, 'a quote inside a quoted field, to be written twice ("")')
+    if isinstance(fields, str):
+        return BadRow(line, fields)
     whole = "".join(fields)
     if broken := BROKEN.search(whole):
         return BadRow(line, _broken(whole), not_utf8=broken[0] != NUL)
     if len(fields) != width:
-        return BadRow(line, f"number of fields {len(fields)} instead of {width}")
+        reason = f"number of fields {len(fields)} instead of {width}"
+        return BadRow(line, reason + _cause(fields, width, separator))
+    if any(re.match(r"[^\S \r\n]\s*[\"']", field) for field in fields):
+        return BadRow(line, "white space other than a space before a quote")
     return None
+
+
+def _cause(fields: list[str], width: int, separator: str) -> str:
+    """Return what may have led to a wrong number of fields."""
+    for other in SEPARATORS:
+        if len(fields) == 1 and fields[0].count(other) == width - 1:
+            return f", since {other!r} separates them, and not {separator!r}"
+    numbers = any(a[-1:].isdigit() and b[:1].isdigit() for a, b in pairwise(fields))
+    if separator == "," and numbers and len(fields) > width:
+        return ", perhaps with a comma as a decimal sign"
+    return ""
 
 
 def _broken(text: str) -> str:
@@ -212,4 +301,4 @@ def _gap(row: Row) -> BadRow | None:
     """Return a row as a bad one if it lacks something."""
     if not row.text:
         return BadRow(row.line, "no text")
-    return None if row.label.strip() else BadRow(row.line, "no label")
+    return None if normal(row.label).strip() else BadRow(row.line, "no label")

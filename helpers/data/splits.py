@@ -1,16 +1,34 @@
-"""What every text corpus of the course shares: cleaning, a hash, shares, its error."""
+"""What every text corpus shares: cleaning, when two texts are the same, and the hash.
+
+Two questions are kept apart. `identity` says whether two texts of a user's own are the
+same, and `place` orders them by it. `position` decides where the texts of the course
+stand; all recorded results rest on it, so it never changes.
+"""
 
 import hashlib
 import re
+import unicodedata
 
-VALIDATION, TEST = 0.125, 0.125  # shares; the rest is for training
+VALIDATION, TEST = 0.125, 0.125  # fractions; the rest is for training
 TAG = re.compile(r"</?(?:br|hr|p|i|b|em|strong)\s*/?>", re.IGNORECASE)
 BETWEEN = re.compile(r"[\W_]+")  # all that is neither letter nor digit
 WINDOWS = {0x85: "…", 0x91: "‘", 0x92: "’", 0x93: "“", 0x94: "”", 0x96: "–", 0x97: "—"}
+INVISIBLE = re.compile(  # control characters, soft hyphen, zero width space, marks of
+    "[\1-\x08\x0e-\x1b\x7f\xad\u061c\u180e\u200b\u200e\u200f"  # direction, byte order
+    "\u202a-\u202e\u2060-\u206f\ufeff]"
+)
+# Persian, Devanagari and emoji need joiners; after a space or a Western letter there is
+# nothing to join.
+IDLE_JOINER = re.compile("(?<![^\\s\\0-\u058f])[\u200c\u200d]+")
+PRESENTATION = re.compile("[\ufe0e\ufe0f]")  # the same emoji in black or in colour
 
 
 class CorpusError(ValueError):
     """A file cannot serve as a corpus; the message says why and what to do."""
+
+
+class CorpusWarning(UserWarning):
+    """A corpus was made, but the message says what to know about it."""
 
 
 def clean(text: str) -> str:
@@ -18,10 +36,34 @@ def clean(text: str) -> str:
     return " ".join(TAG.sub(" ", text).translate(WINDOWS).split())
 
 
-def position(text: str) -> float:
-    """Map a text to a number in [0, 1) that depends on its letters and digits only.
+def normal(text: str) -> str:
+    """Spell a text in one way: Unicode's form NFC without invisible characters.
 
-    Two texts that differ in case, punctuation or spacing get the same number.
+    Joiners stay where a script or an emoji needs them.
     """
-    digest = hashlib.sha256(BETWEEN.sub("", text.casefold()).encode()).digest()
+    visible = INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+    return unicodedata.normalize("NFC", IDLE_JOINER.sub("", visible))
+
+
+def identity(text: str) -> str:
+    """Return what equal texts share: they differ in spelling, case or spaces only.
+
+    Accents, vowel signs, emoji, punctuation and the signs in numbers carry meaning.
+    """
+    plain = " ".join(PRESENTATION.sub("", normal(text)).split())
+    return unicodedata.normalize("NFC", plain.casefold())
+
+
+def place(text: str) -> float:
+    """Map a text of a user's own to a number in [0, 1): equal for equal identities."""
+    return _hash(identity(text))
+
+
+def position(text: str) -> float:
+    """Map a text of the course to a number in [0, 1) by its letters and digits only."""
+    return _hash(BETWEEN.sub("", text.casefold()))
+
+
+def _hash(key: str) -> float:
+    digest = hashlib.sha256(key.encode(errors="surrogatepass")).digest()
     return int.from_bytes(digest[:8]) / 2**64

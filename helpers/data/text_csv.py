@@ -1,9 +1,11 @@
 """Labelled texts of your own, from a CSV file, as `datasets.DatasetDict`.
 
 As in `corpora`, a hash of the text decides in which order texts stand and on which side
-of the split, but within each class, so that small classes too are in every part.
+of the split, but within each class, so that small classes too are in every split.
 """
 
+import re
+import unicodedata
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -13,15 +15,21 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from helpers.data.csv_rows import IF_NOT_UTF8, BadRow, listing, quoted, read
-from helpers.data.splits import TEST, VALIDATION, CorpusError, position
+from helpers.data.splits import (
+    TEST,
+    VALIDATION,
+    CorpusError,
+    CorpusWarning,
+    identity,
+    normal,
+    place,
+)
 
-FEWEST = 3  # examples of a class: one for each part
+FEWEST = 3  # examples of a class: one for each split
+MANY = 10  # classes: if most rows are in smaller ones than FEWEST, they are no classes
+WHOLE = re.compile(r"([+−-]?)([0-9]+)(?:[.,]0{1,2})?")  # 1, +1, 1.0 and 1,00 are equal
 LONG = 100_000  # characters
 UNEVEN = 10  # times as many examples in the largest class as in the smallest
-
-
-class CorpusWarning(UserWarning):
-    """A corpus was made, but the message says what to know about it."""
 
 
 def from_csv(
@@ -33,15 +41,17 @@ def from_csv(
 ) -> DatasetDict:
     """Texts and labels of your own: a UTF-8 CSV file with a header line.
 
-    `text` and `label` are the names of its two columns that count; comma, semicolon or
-    tab separates them. The result has train, validation and test (75, 12.5 and 12.5 %
-    of each class) with the columns `text`, cleaned, and `label`, a ClassLabel with the
-    names in the file, sorted as text. It does not depend on the order of the rows.
+    `text` and `label` are the names of its two columns that count; comma, semicolon,
+    tab or | separates them. The result has train, validation and test (75, 12.5 and
+    12.5 % of each class) with the columns `text`, cleaned, and `label`, a ClassLabel
+    with the names in the file, sorted as text. It does not depend on the order of rows.
+    JSON lines with two such fields serve as well, and both may be packed with gzip.
 
-    Of rows with the same text and label one is kept, and labels that differ only in
-    case, surrounding spaces or the number of spaces between words are one class. A
-    CorpusWarning says so, and also when one class is more than 10 times as large as
-    another or a text very long.
+    Texts are the same that differ only in spelling (see `splits.identity`): of rows
+    with the same text and label one is kept. Labels that differ only so, in the width
+    of their letters or as 1 and 1.0 do are one class; 1 and 01 are two, since a zero in
+    front may be part of a code. A CorpusWarning says so, and also when one class is
+    more than 10 times as large as another or a text very long.
 
     Bad rows have too many or too few fields, a misplaced quote, no text, no label, NUL
     bytes, bytes that are not UTF-8, a text that also stands under another label, or a
@@ -59,12 +69,15 @@ def from_csv(
     table = pd.DataFrame(rows, columns=["line", "text", "label"])
     names = _names(table["label"])
     table["label"] = table["label"].map(names)
-    table["place"] = table["text"].map(_place)
+    table["place"] = table["text"].map(place)
     clashing = _clashing(table)
     table, repeated = _deduplicated(_without(clashing, table))
     rare = _rare(table)
+    cause = _no_classes(table) if 2 * len(rare) > len(table) else ""
     table = _without(rare, table)
     bad = sorted([*bad, *clashing, *rare])
+    if cause and (on_bad_rows == "raise" or table["label"].nunique() < 2):
+        raise CorpusError(f"The file {path} has {cause}.")
     if bad and on_bad_rows == "raise":
         raise CorpusError(
             f"The file {path} has {_listed(bad, 5)}: mend them, or leave them out with "
@@ -79,31 +92,38 @@ def from_csv(
 
 
 def class_counts(data: DatasetDict) -> pd.DataFrame:
-    """Count the examples of each class (rows) in each part (columns)."""
+    """Count the examples of each class (rows) in each split (columns)."""
     names = next(iter(data.values())).features["label"].names
     counts = {
-        part: np.bincount(np.array(rows["label"][:], dtype=int), minlength=len(names))
-        for part, rows in data.items()
+        split: np.bincount(np.array(rows["label"][:], dtype=int), minlength=len(names))
+        for split, rows in data.items()
     }
     return pd.DataFrame(counts, index=names)
 
 
 def _names(labels: pd.Series) -> dict[str, str]:
     """Map each label to the most frequent spelling of those that mean the same."""
-    spaced = {label: " ".join(label.split()) for label in sorted(set(labels))}
-    counts = Counter(spaced[label] for label in labels)
+    spelt = {label: " ".join(normal(label).split()) for label in sorted(set(labels))}
+    counts = Counter(spelt[label] for label in labels)
     best: dict[str, str] = {}
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
-        best.setdefault(label.casefold(), label)
-    return {label: best[plain.casefold()] for label, plain in spaced.items()}
+        best.setdefault(_meaning(label), label)
+    return {label: best[_meaning(plain)] for label, plain in spelt.items()}
 
 
-def _place(text: str) -> float:
-    """Return the position of a text, or if it is all signs one that depends on them.
-
-    Else all smileys would be the same text.
-    """
-    return position(text if any(map(str.isalnum, text)) else text.encode().hex())
+def _meaning(label: str) -> str:
+    """Return what the spellings of one label share."""
+    narrow = [
+        unicodedata.normalize("NFKC", letter)
+        if unicodedata.decomposition(letter).startswith(("<wide>", "<narrow>"))
+        else str(unicodedata.decimal(letter, letter))
+        for letter in label
+    ]
+    meaning = identity("".join(narrow))
+    if number := WHOLE.fullmatch(meaning):
+        negative = number[1] in ("-", "−") and number[2].strip("0")
+        return f"-{number[2]}" if negative else number[2]
+    return meaning
 
 
 def _clashing(table: pd.DataFrame) -> list[BadRow]:
@@ -142,6 +162,19 @@ def _rare(table: pd.DataFrame) -> list[BadRow]:
         )
         for row in rows.itertuples()
     ]
+
+
+def _no_classes(table: pd.DataFrame) -> str:
+    """Say what is wrong if most rows have a label that hardly any other has."""
+    labels = table["label"].nunique()
+    if labels < MANY:
+        return ""
+    how = ", all different" if labels == len(table) else f" for {len(table)} texts"
+    return (
+        f"{labels} labels{how} (is this a number, or another column?): name the column "
+        "of the classes with the argument label, or make classes of the numbers, for "
+        "instance with `pandas.cut`"
+    )
 
 
 def _without(bad: list[BadRow], table: pd.DataFrame) -> pd.DataFrame:
@@ -201,15 +234,15 @@ def _split(table: pd.DataFrame) -> DatasetDict:
     numbers = table["label"].map({name: i for i, name in enumerate(names)})
     table = table[["text"]].assign(label=numbers)
     features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
-    parts = {
+    splits = {
         "train": table[rank >= held_out],
         "validation": table[(rank >= test) & (rank < held_out)],
         "test": table[rank < test],
     }
     return DatasetDict(
         {
-            name: Dataset.from_pandas(part, features=features, preserve_index=False)
-            for name, part in parts.items()
+            name: Dataset.from_pandas(rows, features=features, preserve_index=False)
+            for name, rows in splits.items()
         }
     )
 

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from helpers.data.csv_rows import listing
-from helpers.data.text_csv import CorpusWarning
+from helpers.data.splits import CorpusWarning
 from helpers.models import checkpoints, encoders
 from helpers.models.checkpoints import first_line
 from helpers.models.tokenizers import TruncationWarning

@@ -1,8 +1,11 @@
 """The text data sets: clean, free of duplicates, split once and for all."""
 
+import gzip
 import hashlib
 import json
 import re
+import unicodedata
+import warnings
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -12,7 +15,7 @@ from datasets import ClassLabel, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.data import corpora
+from helpers.data import corpora, splits
 
 SIZES = {
     "rotten_tomatoes": {"train": 6354, "validation": 1065, "test": 1109},
@@ -109,7 +112,7 @@ def test_every_text_is_in_the_split_of_its_hash(positions):
         where = positions[part]
         assert low <= where[0]
         assert where[-1] < high
-        assert where == sorted(where)  # so the first n rows are a random draw
+        assert where == sorted(where)  # so the first n rows are a random subset
 
 
 def test_the_features_are_text_and_a_named_class(data):
@@ -193,10 +196,12 @@ def test_clean_does(raw, expected):
     assert corpora.clean(raw) == expected
 
 
-pieces = st.sampled_from(["<br />", "<", ">", "/", "br", "i", "\x85", "\x93", " ", "ſ"])
+fragments = st.sampled_from(
+    ["<br />", "<", ">", "/", "br", "i", "\x85", "\x93", " ", "ſ"]
+)
 
 
-@given(st.text() | st.lists(pieces | st.text(max_size=3)).map("".join))
+@given(st.text() | st.lists(fragments | st.text(max_size=3)).map("".join))
 def test_cleaning_twice_changes_nothing(text):
     once = corpora.clean(text)
     assert corpora.clean(once) == once
@@ -263,9 +268,9 @@ def runs(texts, numbers, length=13):
     ids = np.array([numbers[word] for text in words for word in text], dtype=np.uint64)
     of_text = np.repeat(range(len(texts)), [len(text) for text in words])
     count = len(ids) - length + 1
-    value, learning_rate = np.zeros(count, np.uint64), np.uint64(0x9E3779B97F4A7C15)
+    value, factor = np.zeros(count, np.uint64), np.uint64(0x9E3779B97F4A7C15)
     for i in range(length):
-        value = (value ^ (value >> np.uint64(31))) * learning_rate + ids[i : i + count]
+        value = (value ^ (value >> np.uint64(31))) * factor + ids[i : i + count]
     whole = of_text[:count] == of_text[length - 1 :]
     return value[whole], of_text[:count][whole]
 
@@ -366,32 +371,36 @@ def test_a_text_has_the_flaw(text, reason):
     assert corpora.flaw(text) == reason
 
 
+def texts_of(data) -> list[str]:
+    return [text for rows in data.values() for text in rows["text"]]
+
+
 def sample(n: int) -> list[str]:
-    dice = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     letters = list("abcdefghijklmnopqrstuvwxyz")
-    made = [["".join(dice.choice(letters, 6)) for _ in range(25)] for _ in range(n)]
+    made = [
+        ["".join(generator.choice(letters, 6)) for _ in range(25)] for _ in range(n)
+    ]
     return [" ".join(text) for text in made]
 
 
 def test_a_file_of_your_own_is_cleaned_deduplicated_filtered_and_split(tmp_path):
     texts = sample(200)
-    tested = [t for t in texts if corpora.position(t) < 0.25]
+    tested = [t for t in texts if splits.place(t) < 0.25]
     extra = [
-        f"<br />{texts[0]}\t\x93",  # the same again, but for markup and quotes
+        f"<br />{texts[0]}\t\u200b",  # the same again, but for what nobody sees
         "Too short.",
         *(f"{text} and its copy" for text in tested),
     ]
     path = tmp_path / "own.txt"
     path.write_bytes("\r\n\n".join(texts + extra).encode("utf-8-sig"))
     found = corpora.documents(path)
-    kept = [text for part in found.values() for text in part["text"]]
+    kept = texts_of(found)
     copies = {text for text in found["train"]["text"] if text.endswith("its copy")}
     assert not copies
     assert {t for t in kept if not t.endswith("its copy")} == set(texts)
     assert set(found["validation"]["text"]) | set(found["test"]["text"]) >= set(tested)
-    assert found["train"]["text"][:] == sorted(
-        found["train"]["text"], key=corpora.position
-    )
+    assert found["train"]["text"][:] == sorted(found["train"]["text"], key=splits.place)
 
 
 @pytest.mark.parametrize(
@@ -421,3 +430,172 @@ def test_a_file_that_is_no_corpus_gets_a_sentence(tmp_path, content, words):
 def test_a_folder_is_no_corpus(tmp_path):
     with pytest.raises(corpora.CorpusError, match="one document per line"):
         corpora.documents(tmp_path)
+
+
+# A corpus of one's own in any script and any container
+
+SCRIPTS = {  # a sentence of 20 words or more; every number makes another one of it
+    "Chinese": "我昨天晚上和朋友去看了第{}部电影，故事讲得很好，演员也非常出色，"
+    "我会推荐给所有喜欢历史的人，希望续集早点上映。",
+    "Japanese": "昨日の夜、友達と{}本目の映画を見に行きました。物語はとても面白く、"
+    "俳優も素晴らしかったです。歴史が好きな人にすすめます。",
+    "Thai": "เมื่อวานนี้ฉันไปดูหนังเรื่องที่{}กับเพื่อนสนุกมาก"
+    "และนักแสดงก็เล่นได้ดีมากฉันอยากแนะนำให้ทุกคนไปดูกันนะคะ",
+    "Hindi": "कल शाम मैं अपने दोस्तों के साथ {} फ़िल्में देखने गया था और कहानी बहुत "
+    "अच्छी लगी, अभिनेताओं ने भी बहुत अच्छा काम किया है।",
+    "Arabic": "ذَهَبْتُ أَمْسِ مَعَ أَصْدِقَائِي لِمُشَاهَدَةِ {} وَكَانَتِ الْقِصَّةُ "
+    "جَمِيلَةً جِدًّا وَالْمُمَثِّلُونَ رَائِعِينَ وَسَوْفَ أُوصِي بِهِ "
+    "كُلَّ مَنْ يُحِبُّ التَّارِيخَ وَالْأَدَبَ وَالسِّينِمَا",
+    "Vietnamese": "Tối qua tôi và bạn bè đi xem {} bộ phim này, câu chuyện rất "
+    "hay, diễn viên diễn xuất tốt, tôi sẽ giới thiệu cho mọi người.",
+    "Korean": "어제 저녁에 친구들과 함께 {} 영화를 보러 갔는데 이야기가 아주 "
+    "좋았고 배우들도 연기를 정말 잘해서 역사를 좋아하는 모든 분들께 "
+    "추천하고 싶습니다 속편도 기다려집니다",
+}
+
+
+@pytest.mark.parametrize("sentence", SCRIPTS.values(), ids=SCRIPTS)
+def test_a_text_is_fit_in_every_script(sentence):
+    assert corpora.flaw(sentence.format("一")) is None
+    assert corpora.flaw(sentence.format("一")[:15]) == "short"
+    assert corpora.flaw(sentence.format("一") + " 12345 +++" * 30) == "few letters"
+
+
+@pytest.mark.parametrize("sentence", SCRIPTS.values(), ids=SCRIPTS)
+def test_a_copy_is_found_in_every_script(sentence):
+    first, middle, last = sentence.format(1), sentence[::-1], sentence[:9]
+    found = corpora.copies([f"{last} {first}", middle, last], [first])
+    assert found == [True, False, False]
+
+
+def test_two_characters_count_as_a_word():
+    han = [chr(0x4E00 + i) for i in range(60)]
+    for length, copied in ((26, True), (25, False)):
+        text = "".join(han[:length] + han[40:])
+        assert corpora.copies([text], ["".join(han[:40])]) == [copied]
+    assert corpora.flaw("".join(han[:40])) is None
+    assert corpora.flaw("".join(han[:39])) == "short"
+    assert corpora.flaw("好看" * 40) == "repetitive"
+
+
+def test_vowel_signs_make_a_difference_to_copies():
+    words = ["दिन", "कल", "रात", "घर", "मन", "जल", "फल", "पथ", "रथ", "वन", "कर"]
+    text, original = " ".join(words), " ".join(["दान", *words[1:]])
+    assert corpora.copies([text, text], [text]) == [True, True]
+    assert corpora.copies([text], [original]) == [False]
+
+
+@pytest.mark.parametrize("script", ["words", "characters"])
+def test_a_book_on_one_line_is_not_repetitive_because_it_is_long(script):
+    generator = np.random.default_rng(0)
+    numbers = generator.integers(4000, size=60_000)
+    if script == "words":
+        words = " ".join(sample(160)).split()
+        book = " ".join(words[number] for number in numbers)
+    else:
+        book = "".join(chr(0x4E00 + number) for number in numbers)
+    assert corpora.flaw(book) is None
+
+
+def chinese(n: int) -> list[str]:
+    generator = np.random.default_rng(0)
+    codes = generator.integers(0x4E00, 0x4E00 + 3000, (n, 60))
+    return ["".join(map(chr, row)) + "。" for row in codes]
+
+
+def test_400_chinese_documents_are_400(tmp_path):
+    path = tmp_path / "zh.txt"
+    path.write_text("\n".join(chinese(400)), encoding="utf-8")
+    assert sum(map(len, corpora.documents(path).values())) == 400
+    assert corpora.tally(path) == "400 documents found, 0 left out"
+
+
+LINE_ENDS_OF_OTHERS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_only_line_ends_of_files_end_a_document(tmp_path, end):
+    texts = sample(80)
+    halves = [
+        f"{one}{LINE_ENDS_OF_OTHERS[i % 8]}{other}"
+        for i, (one, other) in enumerate(zip(texts[::2], texts[1::2], strict=True))
+    ]
+    path = tmp_path / "own.txt"
+    path.write_bytes(end.join(halves).encode())
+    found = [text.replace("…", " ") for text in texts_of(corpora.documents(path))]
+    assert sorted(found) == sorted(map(" ".join, zip(*[iter(texts)] * 2, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["only twelve words stand here so that it is far too short {}"],
+            "300 of 300: fewer than 20 words; is it one document per line?"),
+        (["{} " + "12 + 34 = 46; " * 9], "300 of 300: fewer than 70 % letters"),
+        (["again and again " * 20], "299 of 300: the same text as another; "
+            "1 of 300: the same few words again and again"),
+        (["<br/>"] * 2 + ["short {}"], "200 of 300: nothing but markup; 100 of 300: "
+            "fewer than 20 words"),
+    ],
+)  # fmt: skip
+def test_the_error_says_how_many_fell_to_what(tmp_path, lines, reason):
+    path = tmp_path / "own.txt"
+    rows = [lines[i % len(lines)].format(i) for i in range(300)]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    with pytest.raises(corpora.CorpusError) as error:
+        corpora.documents(path)
+    assert str(error.value) == (
+        f"The file {path} has no document to learn from: 300 documents found, 300 left "
+        f"out ({reason})."
+    )
+    assert corpora.tally(path) == f"300 documents found, 300 left out ({reason})"
+
+
+@pytest.mark.parametrize(("short", "warned"), [(60, False), (61, True)])
+def test_more_than_half_left_out_is_told(tmp_path, short, warned):
+    path = tmp_path / "own.txt"
+    rows = sample(60) + [f"too short {i}" for i in range(short)]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert sum(map(len, corpora.documents(path).values())) == 60
+    assert [warning.category for warning in caught] == [corpora.CorpusWarning] * warned
+    for warning in caught:
+        assert warning.filename == __file__
+        assert "61 of 121: fewer than 20 words; is it" in str(warning.message)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("kind", ["lines", "JSON lines"])
+def test_json_lines_and_gzip_are_read_like_the_plain_file(tmp_path, pack, kind):
+    texts, plain, path = sample(30), tmp_path / "plain.txt", tmp_path / "own"
+    plain.write_text("\n".join(texts), encoding="utf-8")
+    if kind == "JSON lines":
+        texts = [json.dumps({"id": 1, "text": f"\n{text}\u2028"}) for text in texts]
+    path.write_bytes(pack("\n\n".join(texts).encode()))
+    found, expected = corpora.documents(path), corpora.documents(plain)
+    for name, rows in expected.items():
+        assert found[name]["text"][:] == rows["text"][:]
+
+
+@pytest.mark.parametrize(
+    "line", ['{"content": "a"}', '{"text": 3}', "no JSON", '{"text": "\\ud83d"}', "[]"]
+)
+def test_a_record_without_a_text_is_named(tmp_path, line):
+    path = tmp_path / "own.jsonl"
+    path.write_text(f'{{"text": "a"}}\n\n{line}\n', encoding="utf-8")
+    with pytest.raises(corpora.CorpusError, match="line 3 has no field 'text'"):
+        corpora.documents(path)
+
+
+def test_spellings_of_a_document_are_one(tmp_path):
+    texts = [f"Été {text}" for text in sample(40)]
+    path = tmp_path / "own.txt"
+    spelt = [unicodedata.normalize(form, t) for t in texts for form in ("NFC", "NFD")]
+    spelt += [f"\ufeff{text.upper()}\u200b" for text in texts[:5]]
+    path.write_text("\n".join(spelt), encoding="utf-8")
+    with pytest.warns(
+        corpora.CorpusWarning, match="45 of 85: the same text as another"
+    ):
+        found = texts_of(corpora.documents(path))
+    assert sorted(map(str.casefold, found)) == sorted(map(str.casefold, texts))
