@@ -76,7 +76,8 @@ def documents(path: str | Path) -> DatasetDict:
     data, found, left_out = _filtered(path)
     if sum(left_out.values()) == found:
         raise CorpusError(
-            f"The file {path} has no document to learn from: {_spelt(found, left_out)}."
+            f"The file {path} has only documents that are too short or unfit: "
+            f"{_spelt(found, left_out)}."
         )
     if sum(left_out.values()) > found / 2:
         message = f"The file {path}: {_spelt(found, left_out)}."

@@ -1,6 +1,6 @@
 """The rows of a CSV file, each with its line in the file, and what is wrong with some.
 
-The module `csv` reads the fields; this one finds the dialect, counts lines, and tells a
+The module `csv` reads the fields; this one finds the header, counts lines, and tells a
 row that is bad by itself from a file that cannot be read.
 """
 
@@ -15,14 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from helpers.data import files
+from helpers.data.csv_dialects import SEPARATORS, Dialect, dialects
 from helpers.data.splits import CorpusError, clean, normal
 
-SEPARATORS = ",;\t|"
 NUL = "\0"
 BROKEN = re.compile(f"[{NUL}\udc80-\udcff]")  # a NUL, or a byte that is not UTF-8
-SEPARATOR_LINE = re.compile(r'"?sep=([^"\'])"?\s*', re.IGNORECASE)  # of Excel
-ESCAPED_QUOTE = re.compile(r"""\\["'](?=[^"',;\t|\r\n])""")  # not before a field's end
-PLAIN_BACKSLASH = re.compile(r"""\\[^"'\\,;\t|]""")
 MISQUOTED = 'a quote inside a quoted field, to be written twice ("")'
 NO_RECORD = "no JSON object"
 IF_NUL = files.SAVE.format("as UTF-8 in a text editor, since it may be UTF-16")
@@ -45,21 +42,6 @@ class BadRow(NamedTuple):
     line: int
     reason: str
     not_utf8: bool = False
-
-
-class Dialect(NamedTuple):
-    """How fields are separated, quoted and, in some files, escaped."""
-
-    separator: str
-    quote: str = '"'
-    escape: str | None = None
-
-    @property
-    def quoted(self) -> str:
-        """A regular expression of a field in quotes."""
-        quote, escape = self.quote, re.escape(self.escape or "")
-        escaped = rf"|{escape}[\s\S]" if escape else ""
-        return rf" *{quote}(?:[^{quote}{escape}]|{quote * 2}{escaped})*+{quote}"
 
 
 def read(path: str | Path, text: str, label: str) -> tuple[list[Row], list[BadRow]]:
@@ -146,7 +128,7 @@ def _table(path, lines: list[str], wanted: tuple[str, str]):
     if records := files.json_records(lines):
         return _json(path, records, wanted)
     seen, error = [], None
-    for dialect in _dialects(lines):
+    for dialect in dialects(lines):
         records = _records(path, lines, dialect)
         try:
             _, fields = next(records, (1, MISQUOTED))
@@ -175,27 +157,6 @@ def _json(path, records, wanted: tuple[str, str]):
 
 def _text(value) -> str:
     return "" if value is None else str(value)
-
-
-def _dialects(lines: list[str]) -> Iterator[Dialect]:
-    """Yield the dialects that a file may be written in, the likely ones first.
-
-    A line that names the separator becomes a blank one.
-    """
-    separators = SEPARATORS
-    if found := SEPARATOR_LINE.fullmatch(lines[0]):
-        separators, lines[0] = found[1], "\n"
-    whole = "".join(lines)
-    escaping = ESCAPED_QUOTE.search(whole) and not PLAIN_BACKSLASH.search(whole)
-    escape = "\\" if escaping else None
-    for separator in separators:
-        single = Dialect(separator, "'", escape)
-        edge = re.escape(separator)
-        field = re.compile(rf"(?:^|{edge}){single.quoted} *(?=[{edge}\r\n]|$)")
-        in_single = sum(1 for line in lines if field.search(line))
-        in_double = re.search(rf'(?:^|{edge}) *"', whole, re.MULTILINE)
-        use_single = in_single > len(lines) / 2 and not in_double
-        yield single if use_single else Dialect(separator, escape=escape)
 
 
 def _check_once(path, columns: list[str], wanted: tuple[str, str]) -> None:

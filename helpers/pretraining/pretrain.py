@@ -91,7 +91,7 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
         corpus=_digest(sequences["train"].numpy().tobytes()),
         vocabulary=sha256(out / "tokenizer.json"),
     )
-    _check_length(recipe, texts, sequences)
+    _check_length(recipe, texts, sequences, corpus)
     model, optimizers = initialise(recipe, tokenizer, device=device)
     if resume:
         recipe, first, spent = _restore(out, recipe, model, optimizers)
@@ -110,17 +110,18 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
     return figures
 
 
-def _check_length(recipe: Recipe, texts, sequences) -> None:
+def _check_length(recipe: Recipe, texts, sequences, corpus) -> None:
     """Make sure that there is one batch to train on and two texts to test on."""
     fewest = min(len(texts[split]) for split in ("validation", "test"))
     size = {split: len(some) for split, some in sequences.items()}
     if size["train"] < recipe.batch_size or fewest < 2 or min(size.values()) < 2:
+        tally = f" ({corpora.tally(corpus)})" if corpus else ""
         raise PretrainError(
             f"The corpus is too short: after filtering, {len(texts['train'])} "
             f"documents are left to train on ({size['train']} sequences of "
             f"{language_models.CONTEXT[recipe.objective]} tokens) and {fewest} to test "
             f"on, but training needs {recipe.batch_size} sequences and testing 2 "
-            "documents that fill 2 sequences. Give it more text."
+            f"documents that fill 2 sequences{tally}. Give it more text."
         )
 
 

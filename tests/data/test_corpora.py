@@ -545,8 +545,8 @@ def test_the_error_says_how_many_fell_to_what(tmp_path, lines, reason):
     with pytest.raises(corpora.CorpusError) as error:
         corpora.documents(path)
     assert str(error.value) == (
-        f"The file {path} has no document to learn from: 300 documents found, 300 left "
-        f"out ({reason})."
+        f"The file {path} has only documents that are too short or unfit: 300 "
+        f"documents found, 300 left out ({reason})."
     )
     assert corpora.tally(path) == f"300 documents found, 300 left out ({reason})"
 
