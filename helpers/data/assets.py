@@ -172,7 +172,7 @@ def _attempts(asset: Asset, quiet: bool):
 
 
 def _refuse_offline(files: Path, work: Path) -> None:
-    raise SourceError("not asked, because COURSE_OFFLINE=1")
+    raise SourceError("not contacted, because COURSE_OFFLINE=1")
 
 
 def _home(asset: Asset) -> Path | None:
@@ -213,7 +213,10 @@ def _disk_problem(name: str, error: OSError) -> str:
 
 
 def folders() -> list[Path]:
-    """Return the folders of COURSE_ASSETS, split at `;` or the system's separator."""
+    """Return the folders of COURSE_ASSETS, split at `;` or the system's separator.
+
+    A `~` at the beginning is the home folder.
+    """
     value = os.environ.get("COURSE_ASSETS", "")
-    parts = value.split(";" if ";" in value else os.pathsep)
-    return [Path(part) for part in parts if part]
+    names = value.split(";" if ";" in value else os.pathsep)
+    return [Path(os.path.expanduser(name)) for name in names if name]

@@ -33,17 +33,17 @@ def digits() -> DatasetDict:
     features = Features(
         {"image": Image(), "label": ClassLabel(names=list("0123456789"))}
     )
-    parts = {"train": train, "validation": validation, "test": test}
+    splits = {"train": train, "validation": validation, "test": test}
     return DatasetDict(
         {
             name: Dataset.from_dict(
                 {
-                    "image": [Pillow.fromarray(pictures[i]) for i in part],
-                    "label": raw.target[part],
+                    "image": [Pillow.fromarray(pictures[i]) for i in chosen],
+                    "label": raw.target[chosen],
                 },
                 features=features,
             )
-            for name, part in parts.items()
+            for name, chosen in splits.items()
         }
     )
 

