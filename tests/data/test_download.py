@@ -166,7 +166,7 @@ def test_a_python_without_pip_is_told_how_to_get_it(places, source, monkeypatch)
         download.from_index("toy", NAMES, source, places.files, places.work, quiet=True)
 
 
-def test_the_hub_is_asked_for_each_file_in_the_named_repository(places, monkeypatch):
+def test_the_hub_delivers_each_file_of_the_named_repository(places, monkeypatch):
     requested = []
 
     def deliver(repository, name, local_dir):
