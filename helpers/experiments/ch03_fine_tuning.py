@@ -1,24 +1,23 @@
-"""Experiments of chapter 3: how much to unfreeze, what helps against over-fitting.
+"""Experiments of chapter 3: how much to train, what regularises, what adds accuracy."""
 
-`choose_…` are accuracies on the validation sentences; all others are on the test
-sentences, with settings that the former chose. `tuning` says what is trained and how.
-"""
+from functools import partial
 
-import time
-from functools import cache, partial
-
-import torch
+import numpy as np
 from datasets import Dataset
-from torch.nn import functional
+from transformers import AutoTokenizer
 
-from helpers import hardware, metrics
-from helpers.experiments import intermediate
+from helpers import metrics
+from helpers.data import corpora
+from helpers.experiments import answers
+from helpers.experiments.answers import remembered
+from helpers.experiments.runner import tuned
 from helpers.models import baselines, encoders
-from helpers.training import strategies
+from helpers.training import fine_tuning, strategies
 
 SEEDS, SUBSETS = range(3), range(5)
-ASKED = ("validation", "test")
-LABELS = 1000
+LABELS, FEW, ALL = 1000, 200, 6354  # training sentences
+TEST = {"split": "test", "metric": "accuracy"}
+TRAINING = {"epochs": 3, "batch_size": 16, "max_length": 64, "precision": "float32"}
 LEARNING_RATES = {
     "head": (1e-3, 3e-3, 1e-2),
     "last two layers": (1e-4, 3e-4, 1e-3),
@@ -26,284 +25,211 @@ LEARNING_RATES = {
     "all": (5e-5, 1e-4, 2e-4),
     "gradual": (1e-4, 2e-4, 4e-4),
     "layer-wise learning rates": (1e-4, 2e-4, 4e-4),
-    "everything": (5e-5, 1e-4),
-    "transfer": (2e-5, 5e-5, 1e-4),
 }
-STRENGTHS = (1, 10, 100)  # of word counts, alone and beside a MiniLM
-FEW, LONG, LEARNING_RATE = 200, 10, 1e-4  # labels, epochs and rate that over-fit
-REMEDIES = {
+ARTICLES = {"learning_rate": 5e-5, "batch_size": 8, "max_length": 128}
+OVER_FITTING = {"strategy": "all but embeddings", "epochs": 10, "learning_rate": 1e-4}
+REGULARISATION = {
     "none": {},
-    "dropout 0.3": {"dropout": 0.3},
-    "weight decay 0.1": {"weight_decay": 0.1},
+    "dropout": {"dropout": 0.3},
+    "weight decay": {"weight_decay": 0.1},
     "early stopping": {"patience": 2},
-    "3 epochs": {"epochs": 3},
-    "rate 2e-5": {"learning_rate": 2e-5},
-    "augmentation": {"augment": True},
-    "epochs by cross-validation": {"folds": 3},
+    "fewer epochs": {"epochs": 3},
+    "smaller learning rate": {"learning_rate": 2e-5},
+    "augmentation": {"dropped_words": 0.15},
+    "cross-validation": {"epochs": None, "folds": 3},
 }
+# what of each IMDB review is read: so many tokens at its end, or its last passages
+INTERMEDIATE = {"last 64 tokens": 64, "last 128 tokens": 128, "last passages": None}
+PASSAGES, WORDS = 4, 45  # of a review, and of each passage
+TFIDF = "TF-IDF + logistic regression"
+WITH_REVIEWS = {"strategy": TFIDF, "intermediate": "last passages", "train_size": ALL}
 
 
-def experiments() -> dict:
-    """Return the experiments by name, in order; each takes the scores so far."""
-    return _recipes() | _ways() | _remedies() | _everything()
+def experiments(record):
+    """Yield the experiments in order; those on test sentences use what was chosen."""
+    own = {"experiment": "recipes", "strategy": "all", "train_size": LABELS} | TEST
+    course = {"learning_rate": 1e-4, "precision": record.precision}
+    for seed in SEEDS:
+        for recipe, options in {"articles": ARTICLES, "course": course}.items():
+            one = {"recipe": recipe, "seed": seed} | TRAINING | options
+            yield remembered(fine_tuned), own | one
+    own = {"experiment": "strategies", "train_size": LABELS} | TEST
+    for seed in SUBSETS:
+        for strategy in baselines.LINEAR:
+            yield remembered(linear), own | {"strategy": strategy, "seed": seed}
+        yield untrained, own | {"strategy": "nothing", "train_size": 0, "seed": seed}
+    for strategy, values in LEARNING_RATES.items():
+        run = remembered(fine_tuned), own | TRAINING | {"strategy": strategy}
+        yield from tuned(record, *run, "learning_rate", values, SUBSETS)
+    own = {"experiment": "regularisation", "train_size": FEW} | TRAINING | OVER_FITTING
+    for name, options in REGULARISATION.items():
+        for seed in SUBSETS:
+            one = own | {"regularisation": name, "seed": seed} | options
+            yield remembered(fine_tuned), one | TEST
+            yield remembered(fine_tuned), one | TEST | {"metric": "loss"}
+            yield remembered(fine_tuned), one | TEST | {"split": "train"}
+    yield from _all_sentences(record)
 
 
-def _recipes() -> dict:
-    """The recipe of the articles and the course's: accuracy and seconds."""
-    return {
-        f"{name}_{seed}": partial(_timed, recipe, seed)
-        for seed in SEEDS
-        for name, recipe in {
-            "articles": strategies.articles,
-            "course": strategies.course_recipe,
-        }.items()
-    }
+def _all_sentences(record):
+    own = {"experiment": "all sentences"} | TEST
+    run = remembered(tfidf), own | WITH_REVIEWS
+    yield from tuned(record, *run, "C", (1, 10, 100), [0])
+    own |= {"strategy": "all", "train_size": ALL} | TRAINING
+    own |= {"precision": record.precision}
+    run = remembered(fine_tuned)
+    yield from tuned(record, run, own, "learning_rate", (5e-5, 1e-4), SEEDS)
+    own |= {"experiment": "intermediate text"}
+    for name in INTERMEDIATE:
+        one = own | {"split": "validation", "intermediate": name, "learning_rate": 5e-5}
+        yield from ((run, one | {"seed": seed}) for seed in SEEDS)
+    own |= {"intermediate": record.best("intermediate", own)}
+    own |= {"experiment": "intermediate fine-tuning"}
+    yield from tuned(record, run, own, "learning_rate", (2e-5, 5e-5, 1e-4), SEEDS)
+    own |= {"learning_rate": record.best("learning_rate", own)}
+    if own["learning_rate"] is not None:
+        yield from _ensembles(record, own)
 
 
-def _ways() -> dict:
-    found = {
-        f"{name}_{subset}": partial(_linear, name, subset)
-        for name in baselines.LINEAR
-        for subset in SUBSETS
-    }
-    found |= {f"nothing_{subset}": partial(_untrained, subset) for subset in SUBSETS}
-    for way in strategies.STRATEGIES:
-        for learning_rate in LEARNING_RATES[way]:
-            name = f"choose_{way}_{learning_rate:g}"
-            found[name] = partial(_choose, way, learning_rate)
-        found |= {
-            f"{way}_{subset}": partial(_chosen, way, subset) for subset in SUBSETS
-        }
-    return found
+def _ensembles(record, own):
+    """Choose a C beside one MiniLM, then an ensemble; test it, and what it gains."""
+    own |= {"experiment": "ensemble C", "strategy": "MiniLM and TF-IDF"}
+    for C in (1, 10, 100):
+        yield ensemble, own | {"split": "validation", "seed": 0, "C": C}
+    own |= {"C": record.best("C", own), "experiment": "ensemble"}
+    if own["C"] is None:
+        return
+    three = {"strategy": "three MiniLMs", "C": None, "intermediate": None}
+    for one in (own, own | three):
+        for seed in SEEDS:
+            yield ensemble, one | {"split": "validation", "seed": seed}
+    best = record.best("strategy", own | three)
+    own |= three if best == three["strategy"] else {}
+    if best is not None:
+        yield from ((ensemble, own | {"seed": seed}) for seed in SEEDS)
+        gain = {"metric": "accuracy gain", "baseline": "intermediate fine-tuning"}
+        yield ensemble_gain, own | gain
 
 
-def _remedies() -> dict:
-    return {
-        f"{name}_{subset}": partial(_remedied, name, subset)
-        for name in REMEDIES
-        for subset in SUBSETS
-    }
+def fine_tuned(
+    train_size,
+    seed,
+    max_length,
+    precision,
+    recipe="course",
+    intermediate=None,
+    **options,
+) -> dict:
+    """Fine-tune MiniLM, as it comes or after intermediate fine-tuning on IMDB."""
+    train = strategies.subset(train_size, seed)
+    options.pop("regularisation", None)  # a name for what the other options do
+    if recipe == "articles":
+        del options["strategy"]  # all is trained
+        work = partial(strategies.articles, **options)
+    else:
+        weights = intermediate and intermediate_weights(intermediate, precision)
+        options |= {"weights": weights, "bf16": precision == "bfloat16"}
+        work = partial(strategies.fine_tune, **options)
+    work = partial(work, data=train, seed=seed, max_length=max_length)
+    trainer, seconds = answers.timed(work)
+    predict = partial(encoders.logits, trainer.model, strategies.tokenizer())
+    predict = partial(predict, max_length=max_length)
+    return answers.of(predict, strategies.splits(train), seconds)
 
 
-def _everything() -> dict:
-    found = {}
-    for learning_rate in LEARNING_RATES["everything"]:
-        found[f"choose_everything_{learning_rate:g}"] = partial(
-            _choose_everything, learning_rate
-        )
-    found |= {f"everything_{s}": partial(_chosen_everything, s) for s in SEEDS}
-    found |= {
-        f"choose_shown_{s}": partial(_choose_shown, s) for s in intermediate.SHOWN
-    }
-    for learning_rate in LEARNING_RATES["transfer"]:
-        found[f"choose_transfer_{learning_rate:g}"] = partial(
-            _choose_transfer, learning_rate
-        )
-    found |= {f"transfer_{s}": partial(_chosen_transfer, s) for s in SEEDS}
-    found |= {f"choose_counts_{c}": partial(_choose_counts, c) for c in STRENGTHS}
-    found |= {"counts_0": _chosen_counts}
-    found |= {f"choose_beside_{c}": partial(_choose_beside, c) for c in STRENGTHS}
-    found |= {f"choose_team_{team}": partial(_choose_team, team) for team in TEAMS}
-    found |= {f"team_{s}": partial(_chosen_team, s) for s in SEEDS}
-    return found | {"gain_of_team": _gain_of_team}
+def untrained(strategy, train_size, seed) -> dict:
+    """MiniLM with a randomly initialised head, of which nothing is trained."""
+    model = strategies.new_classifier(seed)
+    predict = partial(encoders.logits, model, strategies.tokenizer())
+    return answers.of(predict, strategies.sentences())
 
 
-def best(scores: dict, kind: str) -> str:
-    """Return what was best on the validation sentences, such as a learning rate."""
-    prefix = f"choose_{kind}_"
-    tried = [name for name in scores if name.startswith(prefix)]
-    return max(tried, key=scores.get).removeprefix(prefix)
+def linear(strategy, train_size, seed) -> dict:
+    """A linear classifier; its C is the best of several on validation sentences."""
+    train = strategies.subset(train_size, seed)
+    model = baselines.linear(strategy, train, strategies.sentences()["validation"])
+    return answers.of(model.predict_proba, strategies.splits(train))
 
 
-def _timed(recipe, seed, scores) -> dict[str, float]:
-    data, begin = strategies.subset(LABELS, seed), time.perf_counter()
-    trainer = recipe(data, seed)
-    seconds = time.perf_counter() - begin
-    return {
-        "accuracy": strategies.accuracy(trainer.model, strategies.sentences()["test"]),
-        "seconds": seconds,
-    }
+def tfidf(strategy, train_size, seed, C, intermediate=None) -> dict:
+    """TF-IDF + logistic regression on sentences, and on passages of IMDB reviews.
 
-
-def _linear(name, seed, scores) -> float:
-    data = strategies.subset(LABELS, seed)
-    return baselines.linear(name, data, strategies.sentences())[1]
-
-
-def _untrained(seed, scores) -> float:
-    return strategies.accuracy(
-        strategies.new_classifier(seed), strategies.sentences()["test"]
-    )
-
-
-def _choose(way, learning_rate, scores) -> float:
-    return strategies.accuracy(
-        strategies.fine_tune(way, strategies.subset(LABELS, 0), 0, learning_rate).model,
-        strategies.sentences()["validation"],
-    )
-
-
-def _chosen(way, seed, scores) -> float:
-    trained = strategies.fine_tune(
-        way, strategies.subset(LABELS, seed), seed, float(best(scores, way))
-    )
-    return strategies.accuracy(trained.model, strategies.sentences()["test"])
-
-
-def _remedied(name, number, scores) -> dict[str, float]:
-    """Fit 200 labelled sentences with one remedy; score known and unseen ones."""
-    options = {"epochs": LONG, "learning_rate": LEARNING_RATE} | REMEDIES[name]
-    model = strategies.over_fit(strategies.subset(FEW, number), number, **options).model
-    said = encoders.logits(
-        model, strategies.tokenizer(), strategies.sentences()["test"]["text"]
-    )
-    truth = torch.tensor(strategies.sentences()["test"]["label"][:])
-    return {
-        "accuracy": float((said.argmax(1) == truth).double().mean()),
-        "loss": float(functional.cross_entropy(said, truth)),
-        "train": strategies.accuracy(model, strategies.subset(FEW, number)),
-    }
-
-
-def _choose_everything(learning_rate, scores) -> float:
-    return _right(_answers(0, learning_rate), "validation")
-
-
-def _chosen_everything(seed, scores) -> float:
-    return _right(_answers(seed, float(best(scores, "everything"))), "test")
-
-
-def _choose_shown(shown, scores) -> float:
-    """Begin from a reviewer that was shown so much of each review, at one rate."""
-    learning_rate = LEARNING_RATES["transfer"][1]
-    right = [
-        _right(_answers(seed, learning_rate, shown), "validation") for seed in SEEDS
-    ]
-    return sum(right) / len(right)
-
-
-def _choose_transfer(learning_rate, scores) -> float:
-    return _right(_answers(0, learning_rate, best(scores, "shown")), "validation")
-
-
-def _chosen_transfer(seed, scores) -> float:
-    return _right(_transferred(seed, scores), "test")
-
-
-def _transferred(seed, scores) -> dict[str, torch.Tensor]:
-    return _answers(seed, float(best(scores, "transfer")), best(scores, "shown"))
-
-
-def _choose_counts(strength, scores) -> float:
-    return _right(_counted(strength), "validation")
-
-
-def _chosen_counts(scores) -> float:
-    return _right(_counted(int(best(scores, "counts"))), "test")
-
-
-def _choose_beside(strength, scores) -> float:
-    """Let word counts of one strength answer beside a transferred MiniLM."""
-    return _right(_mean([_transferred(0, scores), _counted(strength)]), "validation")
-
-
-def _choose_team(name, scores) -> float:
-    right = [_right(TEAMS[name](seed, scores), "validation") for seed in SEEDS]
-    return sum(right) / len(right)
-
-
-def _chosen_team(seed, scores) -> float:
-    return _right(TEAMS[best(scores, "team")](seed, scores), "test")
-
-
-def _gain_of_team(scores) -> dict[str, float]:
-    """How much more the team has right than the transferred model alone.
-
-    Of each test sentence the mean of the seeds counts; the interval is over sentences.
+    Sentences and passages have the same weight in all, few as the sentences are.
     """
-    team = TEAMS[best(scores, "team")]
-    both = [(team(seed, scores), _transferred(seed, scores)) for seed in SEEDS]
-    right, alone = (
-        sum(_hits(said, "test") for said in one) / len(SEEDS)
-        for one in zip(*both, strict=True)
-    )
-    gain = metrics.paired(right, alone)
-    return {"value": gain.value, "low": gain.low, "high": gain.high}
+    train = strategies.subset(train_size, seed)
+    texts, labels, weights = train["text"][:], train["label"][:], None
+    if intermediate:
+        read = passages(reviews())
+        weights = [1] * len(read) + [len(read) / len(train)] * len(train)
+        texts, labels = read["text"][:] + texts, read["label"][:] + labels
+    model = baselines.tfidf(C)
+    model.fit(texts, labels, logisticregression__sample_weight=weights)
+    return answers.of(model.predict_proba, strategies.splits(train))
 
 
-def _three(seed, scores) -> dict[str, torch.Tensor]:
-    """Return what one model of each reviewer answer together."""
-    learning_rate = float(best(scores, "transfer"))
-    return _mean([_answers(seed, learning_rate, shown) for shown in intermediate.SHOWN])
-
-
-def _with_counts(seed, scores) -> dict[str, torch.Tensor]:
-    """Return what one transferred model and word counts answer together."""
-    counted = _counted(int(best(scores, "beside")))
-    return _mean([_transferred(seed, scores), counted])
-
-
-TEAMS = {"three MiniLMs": _three, "MiniLM and word counts": _with_counts}
-
-
-def _mean(team) -> dict[str, torch.Tensor]:
-    return {part: sum(said[part] for said in team) / len(team) for part in ASKED}
-
-
-def _right(said: dict[str, torch.Tensor], part: str) -> float:
-    """Return the accuracy on one part."""
-    return float(_hits(said, part).mean())
-
-
-def _hits(said: dict[str, torch.Tensor], part: str) -> torch.Tensor:
-    """Return 1 for each sentence of a part that is answered rightly, else 0."""
-    truth = torch.tensor(strategies.sentences()[part]["label"][:])
-    return (said[part].argmax(1) == truth).double()
-
-
-@cache
-def _answers(
-    seed: int, learning_rate: float, shown: str | None = None
-) -> dict[str, torch.Tensor]:
-    """Fine-tune on all sentences, from MiniLM itself or a reviewer; ask once.
-
-    Returned are the probabilities of the parts that ask, (sentences, classes).
-    """
-    source, known = shown and str(intermediate.train(shown)), strategies.sentences()
-    fitted = strategies.fine_tune(
-        "all",
-        known["train"],
-        seed,
-        learning_rate,
-        source,
-        bf16=hardware.bf16_is_faster(),
-    )
+def ensemble(strategy, intermediate=None, C=None, **settings) -> dict:
+    """The mean probability of a MiniLM and TF-IDF or, without a C, of three MiniLMs."""
+    read = INTERMEDIATE if C is None else [intermediate]
+    own = {"strategy": "all"} | settings
+    members = [remembered(fine_tuned)(intermediate=one, **own) for one in read]
+    members = [{k: v.probabilities() for k, v in one.items()} for one in members]
+    if C is not None:
+        members.append(remembered(tfidf)(**WITH_REVIEWS, seed=settings["seed"], C=C))
     return {
-        part: encoders.logits(
-            fitted.model, strategies.tokenizer(), known[part]["text"]
-        ).softmax(1)
-        for part in ASKED
+        split: first._replace(logits=np.mean([one[split].logits for one in members], 0))
+        for split, first in members[0].items()
     }
 
 
-@cache
-def _counted(strength: int) -> dict[str, torch.Tensor]:
-    """Return what word counts of IMDB's parts and all sentences answer.
+def ensemble_gain(baseline, strategy, C=None, intermediate=None, **settings) -> dict:
+    """How much more often an ensemble is right than one MiniLM, as a mean of seeds.
 
-    Parts and sentences weigh alike, few as the sentences are.
+    The interval is over test sentences.
     """
-    parts, known = (
-        intermediate.parts(intermediate.reviews()),
-        strategies.sentences()["train"],
-    )
-    both = Dataset.from_dict(
-        {name: [*parts[name], *known[name]] for name in known.column_names}
-    )
-    weights = [1] * len(parts) + [len(parts) / len(known)] * len(known)
-    asked = [strategies.sentences()[part] for part in ASKED]
-    model = baselines.tfidf(strength)
-    model.fit(
-        both["text"][:], both["label"][:], logisticregression__sample_weight=weights
-    )
-    said = [model.predict_proba(data["text"][:]) for data in asked]
-    return dict(zip(ASKED, map(torch.tensor, said), strict=True))
+
+    def hits(function, **own):
+        found = [function(**own, **settings, seed=s)["test"] for s in SEEDS]
+        return np.mean([one.logits.argmax(1) == one.labels for one in found], 0)
+
+    together = hits(ensemble, strategy=strategy, C=C, intermediate=intermediate)
+    alone = hits(remembered(fine_tuned), strategy="all", intermediate=intermediate)
+    return {"test": {"accuracy gain": metrics.paired(together, alone)}}
+
+
+@remembered
+def intermediate_weights(intermediate: str, precision: str) -> dict:
+    """Return MiniLM's weights after an epoch on IMDB, of which it reads a part."""
+    length, side = INTERMEDIATE[intermediate] or 64, "left"
+    data = reviews()
+    if INTERMEDIATE[intermediate] is None:
+        data, side = passages(data), "right"
+    place = encoders.locate("minilm")
+    tokenizer = AutoTokenizer.from_pretrained(place, truncation_side=side)
+    model = strategies.new_classifier(0)
+    options = {"epochs": 1, "learning_rate": 1e-4, "max_length": length}
+    options["bf16"] = precision == "bfloat16"
+    fine_tuning.classifier(model, tokenizer, data, **options)
+    return model.state_dict()
+
+
+def reviews() -> Dataset:
+    """Return the labelled reviews of IMDB that hold no sentence we evaluate on."""
+    found, splits = corpora.imdb()["train"], strategies.sentences()
+    evaluated = [*splits["validation"]["text"], *splits["test"]["text"]]
+    copied = np.array(corpora.copies(found["text"], evaluated))
+    return found.select(np.flatnonzero(~copied))
+
+
+def passages(data: Dataset) -> Dataset:
+    """Cut texts from their end into passages of 45 words with the label of the text.
+
+    Of each text the last four are kept; a first one of less than half the words is not.
+    """
+    rows = []
+    for text, label in zip(data["text"], data["label"], strict=True):
+        words = text.split()
+        for end in range(len(words), 0, -WORDS)[:PASSAGES]:
+            passage = words[max(0, end - WORDS) : end]
+            if len(passage) >= min(WORDS // 2, len(words)):
+                rows.append({"text": " ".join(passage), "label": label})
+    return Dataset.from_list(rows)

@@ -1,275 +1,228 @@
-"""Experiments of chapter 5: what reading film reviews without labels is worth later.
-
-`begin_…` are shares of masked pieces guessed right, early in a pre-training. All others
-are accuracies on sentences of Rotten Tomatoes: `choose_…` on validation sentences, the
-rest on test sentences, with settings that the former chose.
-"""
+"""Experiments of chapter 5: what pre-training on unlabelled film reviews is worth."""
 
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 
-import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from transformers import (
+    AutoConfig,
     AutoTokenizer,
     BertForMaskedLM,
     BertForSequenceClassification,
 )
 
-from helpers import hardware, paths
+from helpers import hardware, metrics
 from helpers.data import corpora
+from helpers.experiments import answers
+from helpers.experiments.answers import remembered
+from helpers.experiments.ch03_fine_tuning import TEST, TFIDF, tfidf
+from helpers.experiments.runner import tuned
 from helpers.models import (
-    baselines,
     encoders,
     language_models,
     prompt_classifier,
     tokenizers,
 )
 from helpers.pretraining import recipes
-from helpers.training import fine_tuning
+from helpers.training import fine_tuning, strategies
 
 SEEDS = range(3)
-FROZEN_SEEDS = range(10)  # nothing is trained but a head, so more draws cost little
-SMALL_EPOCHS = {100: 12, 300: 8, 1000: 5}  # by number of labels: fewer labels are read
-MINILM_EPOCHS = {100: 8, 1000: 3}  # more often
-SMALL_LEARNING_RATES, MINILM_LEARNING_RATES = (1e-4, 2e-4, 4e-4), (5e-5, 2e-4)
-SMALL = ("pretrained", "scratch")  # course-bert, and its twin that has read nothing
-STRATEGIES = ("hole", "head")  # by the head for holes, or by a newborn one on [CLS]
-MINILM = ("plain", "adapted")  # as it is, and after reading on in film reviews
-ADAPTING_LEARNING_RATES = (3e-5, 1e-4)
-BEGINNINGS = [(128, 0.15), (128, 0.3), (32, 0.15), (32, 0.3)]  # length, share asked
-BEGINNING, SCHEDULED = 700, 7000  # steps taken, of so many for which rates are planned
-HEAD_LEARNING_RATE, HEAD_STEPS = 1e-3, 100
-STEPS, ROWS, LENGTH = 400, 16, 128
+FROZEN_SEEDS = range(10)  # only a linear classifier is trained, so more cost little
+# model -> epochs by number of labels: fewer labels are read more often
+EPOCHS = {"course-bert": {100: 12, 300: 8, 1000: 5}, "minilm": {100: 8, 1000: 3}}
+LEARNING_RATES = {"course-bert": (1e-4, 2e-4, 4e-4), "minilm": (5e-5, 2e-4)}
+PRE_TRAINED, SCRATCH, ADAPTED = "pre-trained", "from scratch", "domain-adapted"
+TRAINING = {"batch_size": 16, "max_length": 64, "precision": "float32"}
+ADAPTATION = {"adaptation_head_steps": 100, "adaptation_steps": 400}
+EARLY = {"steps": 700, "scheduled_steps": 7000}  # taken, and planned
+ADAPTING_LABELS = 1000  # on which the learning rate of the adaptation is chosen
+HEAD_LEARNING_RATE, BATCH_SIZE, LENGTH = 1e-3, 16, 128  # of the adaptation
 
 
-def experiments() -> dict:
-    """Return the experiments by name, in order; each takes the scores so far."""
-    beginnings = {
-        f"begin_{length}_{asked}": partial(_beginning, length, asked)
-        for length, asked in BEGINNINGS
-    }
-    return _small() | _adaptation() | beginnings
-
-
-def _small() -> dict:
-    found = {}
-    for size in SMALL_EPOCHS:
-        for kind in SMALL:
-            for way in STRATEGIES:
-                found |= _tuned(kind, way, size, SMALL_LEARNING_RATES)
+def experiments(record):
+    """Yield the experiments in order; those on test sentences use what was chosen."""
+    own = {"experiment": "few labels", "model": "course-bert"}
+    for size in EPOCHS["course-bert"]:
+        for initialisation in (PRE_TRAINED, SCRATCH):
+            for strategy in ("prompt", "new head"):
+                one = {"initialisation": initialisation, "strategy": strategy}
+                yield from _fine_tuned(record, own | one, size)
+        one = {"experiment": "few labels", "strategy": TFIDF, "train_size": size}
         for seed in SEEDS:
-            found[f"tfidf_{size}_{seed}"] = partial(_tfidf, size, seed)
-    return found
+            yield remembered(tfidf), TEST | one | {"C": 10, "seed": seed}
+    yield from _adaptation(record)
+    own = {"experiment": "early pre-training", "seed": 0, "precision": record.precision}
+    for length in (128, 32):
+        for probability in (0.15, 0.3):
+            one = {"sequence_length": length, "mlm_probability": probability}
+            for metric in ("accuracy at selected tokens", "accuracy at [MASK]"):
+                name = {"split": "validation", "metric": metric}
+                yield remembered(early_pretraining), own | EARLY | one | name
 
 
-def _adaptation() -> dict:
-    found = {
-        f"choose_adapting_{learning_rate:g}": partial(_choose_adapting, learning_rate)
-        for learning_rate in ADAPTING_LEARNING_RATES
-    }
-    for size in MINILM_EPOCHS:
-        for kind in MINILM:
+def _adaptation(record):
+    """MiniLM as it is, and after domain-adaptive pre-training."""
+    own = {"experiment": "adaptation", "model": "minilm"} | TEST
+    adapted = {"initialisation": ADAPTED, "adaptation_precision": record.precision}
+    adapted |= ADAPTATION
+    frozen = {"strategy": "frozen", "C": 1}
+    one = own | adapted | frozen | {"experiment": "adaptation learning rate"}
+    one |= {"train_size": ADAPTING_LABELS}
+    name, values = "adaptation_learning_rate", (3e-5, 1e-4)
+    yield from tuned(record, remembered(probed), one, name, values, [])
+    adapted |= {name: record.best(name, one)}
+    for size in EPOCHS["minilm"]:
+        for one in ({"initialisation": PRE_TRAINED}, adapted):
             for seed in FROZEN_SEEDS:
-                name = f"{kind}_frozen_{size}_{seed}"
-                found[name] = partial(_frozen, kind, size, seed)
-            found |= _tuned(kind, "head", size, MINILM_LEARNING_RATES)
-    return found
+                more = frozen | {"train_size": size, "seed": seed}
+                yield remembered(probed), own | one | more
+            yield from _fine_tuned(record, own | one | {"strategy": "new head"}, size)
 
 
-def _tuned(kind: str, way: str, size: int, learning_rates) -> dict:
-    """Return the runs that choose a learning rate, and then those that use it."""
-    choosing = {
-        f"choose_{kind}_{way}_{size}_{learning_rate:g}": partial(
-            _choose, kind, way, size, learning_rate
-        )
-        for learning_rate in learning_rates
-    }
-    chosen = {
-        f"{kind}_{way}_{size}_{seed}": partial(_chosen, kind, way, size, seed)
-        for seed in SEEDS
-    }
-    return choosing | chosen
-
-
-def subset(size: int, seed: int):
-    """Return the labelled sentences of one draw; every candidate gets the same."""
-    return corpora.subset(_sentences()["train"], size, seed)
+def _fine_tuned(record, own, size):
+    """Choose a learning rate on validation sentences, and use it."""
+    model = own["model"]
+    own = own | TEST | TRAINING | {"train_size": size, "epochs": EPOCHS[model][size]}
+    run = record, remembered(fine_tuned), own, "learning_rate"
+    return tuned(*run, LEARNING_RATES[model], SEEDS)
 
 
 def fine_tuned(
-    kind: str, way: str, size: int, seed: int, scores: dict, learning_rate: float = 0
-) -> float:
-    """Fine-tune a model on one draw; return its accuracy on the test sentences.
+    model, initialisation, strategy, train_size, seed, precision, max_length, **options
+) -> dict:
+    """Fine-tune all of a model, with a prompt and its MLM head or with a new head."""
+    train = strategies.subset(train_size, seed)
+    prompt = prompt_classifier.PROMPT if strategy == "prompt" else ""
+    data = prompt_classifier.add_prompt(train) if prompt else train
+    tokenizer = AutoTokenizer.from_pretrained(encoders.locate(model))
+    adaptation = {k: options.pop(k) for k in [*options] if k.startswith("adaptation")}
+    classifier = build(model, initialisation, strategy, seed, tokenizer, **adaptation)
+    options |= {"max_length": max_length, "bf16": precision == "bfloat16"}
+    options |= {"seed": seed, "train": data}
+    work = partial(fine_tuning.classifier, classifier, tokenizer, **options)
+    _, seconds = answers.timed(work)
 
-    `kind` is one of `SMALL` and `MINILM`. `way` is `hole`, by the head that the model
-    has, or `head`, by a newborn one on [CLS]. The learning rate is that which `scores`
-    say was best on the validation sentences; with a `rate` of your own the accuracy is
-    that on the validation sentences.
+    def predict(texts):
+        texts = [prompt + text for text in texts]
+        return encoders.logits(classifier, tokenizer, texts, max_length)
+
+    return answers.of(predict, strategies.splits(train), seconds)
+
+
+def build(model, initialisation, strategy, seed, tokenizer, **adaptation):
+    """Return a classifier with the weights of a model or, from scratch, random ones.
+
+    Domain-adaptive pre-training brings no pooler, so that one is random, too.
     """
-    folder = _folder(kind, scores)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    data, unseen = (
-        subset(size, seed),
-        _sentences()["validation" if learning_rate else "test"],
-    )
-    if way == "hole":
-        data, unseen = map(prompt_classifier.add_prompt, (data, unseen))
-    epochs = (SMALL_EPOCHS if kind in SMALL else MINILM_EPOCHS)[size]
-    trainer = fine_tuning.classifier(
-        _model(kind, way, folder, tokenizer, seed),
-        tokenizer,
-        data,
-        epochs=epochs,
-        learning_rate=learning_rate or best_learning_rate(scores, kind, way, size),
-        seed=seed,
-    )
-    said = encoders.logits(trainer.model, tokenizer, unseen["text"]).argmax(1)
-    return float((said.numpy() == np.array(unseen["label"])).mean())
-
-
-def _model(kind, way, folder, tokenizer, seed):
-    """Return a classifier: the weights of a folder or, for scratch, random ones."""
     torch.manual_seed(seed)
-    form = (
-        prompt_classifier.PromptClassifier
-        if way == "hole"
-        else BertForSequenceClassification
+    kind = BertForSequenceClassification
+    if strategy == "prompt":
+        kind = prompt_classifier.PromptClassifier
+    place, weights = encoders.locate(model), None
+    config = AutoConfig.from_pretrained(place, hidden_dropout_prob=0.1)
+    if initialisation == ADAPTED:
+        weights = {f"bert.{k}": v for k, v in adapted_weights(**adaptation).items()}
+        place = None
+    classifier = kind.from_pretrained(
+        place, config=config, state_dict=weights, dtype=torch.float32
     )
-    model = form.from_pretrained(folder, dtype=torch.float32, hidden_dropout_prob=0.1)
-    if kind == "scratch":
-        model = form(model.config)  # the same architecture
-    return model.prepare(tokenizer) if way == "hole" else model
+    if initialisation == SCRATCH:
+        classifier = kind(classifier.config)
+    return classifier.prepare(tokenizer) if strategy == "prompt" else classifier
 
 
-def best_learning_rate(scores: dict, kind: str, way: str, size: int) -> float:
-    """Return the learning rate that was best on the validation sentences."""
-    return _best(scores, f"choose_{kind}_{way}_{size}_")
-
-
-def _best(scores, prefix: str) -> float:
-    tried = [name for name in scores if name.startswith(prefix)]
-    return float(max(tried, key=scores.get).removeprefix(prefix))
-
-
-def _choose(kind, way, size, learning_rate, scores) -> float:
-    return fine_tuned(kind, way, size, 0, scores, learning_rate)
-
-
-def _chosen(kind, way, size, seed, scores) -> float:
-    return fine_tuned(kind, way, size, seed, scores)
-
-
-def _tfidf(size, seed, scores) -> float:
-    data, unseen = subset(size, seed), _sentences()["test"]
-    model = baselines.tfidf(C=10).fit(data["text"][:], data["label"][:])
-    return model.score(unseen["text"][:], unseen["label"][:])
-
-
-def _frozen(kind, size, seed, scores, part="test") -> float:
-    return _probe(_folder(kind, scores), size, seed, part)
-
-
-def _choose_adapting(learning_rate, scores) -> float:
-    return _probe(str(adapted(learning_rate)), 1000, 0, "validation")
-
-
-def _probe(folder: str, size: int, seed: int, part: str) -> float:
-    """Train a logistic regression on frozen features; return its accuracy."""
-    encoder = encoders.load_text(folder)
-    data, unseen = subset(size, seed), _sentences()[part]
-    head = LogisticRegression(C=1, max_iter=2000)
-    head.fit(encoders.embed_texts(*encoder, data["text"]), data["label"][:])
-    return head.score(
-        encoders.embed_texts(*encoder, unseen["text"]), unseen["label"][:]
+def probed(model, initialisation, strategy, train_size, seed, C, **adaptation) -> dict:
+    """A logistic regression on frozen mean vectors."""
+    train = strategies.subset(train_size, seed)
+    encoder, tokenizer = encoders.load_text(model)
+    if adaptation:
+        encoder.load_state_dict(adapted_weights(**adaptation), strict=False)
+    embed = partial(encoders.embed_texts, encoder, tokenizer)
+    head = LogisticRegression(C=C, max_iter=2000)
+    head.fit(embed(train["text"]), train["label"][:])
+    return answers.of(
+        lambda texts: head.predict_proba(embed(texts)), strategies.splits(train)
     )
 
 
-def _folder(kind: str, scores: dict) -> str:
-    """Return where the weights of a kind are."""
-    if kind in SMALL:
-        return encoders.locate("course-bert")
-    if kind == "plain":
-        return encoders.locate("minilm")
-    return str(adapted(_best(scores, "choose_adapting_")))
+@remembered
+def adapted_weights(
+    adaptation_learning_rate,
+    adaptation_steps,
+    adaptation_head_steps,
+    adaptation_precision,
+) -> dict:
+    """Return MiniLM's weights after it went on reading: film reviews, as an MLM.
 
-
-def adapted(learning_rate: float) -> Path:
-    """Return the folder of MiniLM after it has read on in film reviews.
-
-    Domain-adaptive pre-training (Gururangan et al. 2020): the encoder's masked-language
-    head is lost, so a new one learns alone first, then both together.
+    Domain-adaptive pre-training (Gururangan et al. 2020). MiniLM's MLM head was not
+    published, so a new one is trained alone first, then both together.
     """
-    folder = paths.CACHED_EXPERIMENTS / f"adapted_{learning_rate:g}"
-    if folder.is_dir():
-        return folder
-    source = encoders.locate("minilm")
-    tokenizer = AutoTokenizer.from_pretrained(source)
+    place = encoders.locate("minilm")
+    tokenizer = AutoTokenizer.from_pretrained(place)
     torch.manual_seed(0)
     model = BertForMaskedLM.from_pretrained(
-        source, dtype=torch.float32, attn_implementation="eager"
+        place, dtype=torch.float32, attn_implementation="eager"
     ).train()
-    rows = _rows(source)["train"]
-    rows = rows[torch.randperm(len(rows))].split(ROWS)
+    sequences = packed(place)["train"]
+    batches = sequences[torch.randperm(len(sequences))].split(BATCH_SIZE)
+    first, last = adaptation_head_steps, adaptation_head_steps + adaptation_steps
     model.bert.requires_grad_(False)
-    _read_on(model, tokenizer, rows[:HEAD_STEPS], HEAD_LEARNING_RATE)
+    train = partial(_train, model, tokenizer, precision=adaptation_precision)
+    train(batches[:first], HEAD_LEARNING_RATE)
     model.requires_grad_(True)
-    _read_on(model, tokenizer, rows[HEAD_STEPS : HEAD_STEPS + STEPS], learning_rate)
-    unfinished = folder.with_name(f"{folder.name}.partial")
-    model.bert.save_pretrained(unfinished)
-    tokenizer.save_pretrained(unfinished)
-    return unfinished.rename(folder)
+    train(batches[first:last], adaptation_learning_rate)
+    return model.bert.state_dict()
 
 
-def _read_on(model, tokenizer, batches, learning_rate: float) -> None:
-    """Train what is not frozen, a step per batch; the rate falls in a straight line."""
+def _train(model, tokenizer, batches, learning_rate: float, precision: str) -> None:
+    """Train what is not frozen, a step per batch; the learning rate falls to zero."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=learning_rate, fused=True)
-    half = hardware.bf16_is_faster()
-    for number, rows in enumerate(batches):
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            loss = language_models.loss("mlm", model, tokenizer, rows, seed=number)
+    for number, batch in enumerate(batches):
+        with hardware.autocast(model, precision):
+            loss = language_models.loss("mlm", model, tokenizer, batch, seed=number)
         loss.backward()
         optimizer.param_groups[0]["lr"] = learning_rate * (1 - number / len(batches))
         optimizer.step()
         optimizer.zero_grad()
 
 
-def _beginning(length: int, asked: float, scores) -> float:
-    """Return the masked accuracy after the first steps of a recipe, in short rows.
+def early_pretraining(
+    steps, scheduled_steps, sequence_length, mlm_probability, seed, precision
+) -> dict:
+    """Masked accuracy after the first steps of a recipe, on held-out reviews.
 
-    Every recipe is scored on the same rows, cut to 32 pieces, that nobody read.
+    Each recipe is evaluated on the same sequences of 32 tokens, with BERT's masks.
     """
-    folder = encoders.locate("course-bert")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    place = encoders.locate("course-bert")
+    tokenizer = AutoTokenizer.from_pretrained(place)
     recipe = replace(
-        recipes.Recipe("mlm", SCHEDULED, vocabulary="", corpus=""),
-        mlm_probability=asked,
-        short_length=length,
-        precision=hardware.precision(),
+        recipes.Recipe("mlm", scheduled_steps, vocabulary="", corpus="", seed=seed),
+        mlm_probability=mlm_probability,
+        short_length=sequence_length,
+        precision=precision,
     )
-    rows = _rows(folder)
+    sequences = packed(place)
     model, optimizers = recipes.initialise(recipe, tokenizer)
-    for number in range(BEGINNING):
-        recipes.step(recipe, model, optimizers, tokenizer, rows["train"], number)
-    exam = rows["validation"].view(-1, recipes.Recipe.short_length)
-    return (
-        language_models.masked_scores(model.eval(), tokenizer, exam)[1].float().mean()
-    )
+    for number in range(steps):
+        recipes.step(recipe, model, optimizers, tokenizer, sequences["train"], number)
+    evaluated = sequences["validation"].view(-1, recipes.Recipe.short_length)
+    hits = language_models.masked_scores(model.eval(), tokenizer, evaluated)[1].numpy()
+    ids, labels = language_models.mask(evaluated, tokenizer, language_models.MASK_SEED)
+    masked = (ids[labels != -100] == tokenizer.mask_token_id).numpy()
+    text = (labels != -100).nonzero()[:, 0].numpy()
+    selected = metrics.clustered(hits, text)
+    masked = metrics.clustered(hits[masked], text[masked])
+    names = "accuracy at selected tokens", "accuracy at [MASK]"
+    return {"validation": dict(zip(names, (selected, masked), strict=True))}
 
 
 @cache
-def _rows(folder: str) -> dict[str, torch.Tensor]:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    texts = corpora.unlabelled()
+def packed(tokenizer: str) -> dict[str, torch.Tensor]:
+    """Return the unlabelled reviews by split: int64 [sequences, 128]."""
+    texts, tokenizer = corpora.unlabelled(), AutoTokenizer.from_pretrained(tokenizer)
     return {
-        part: tokenizers.pack(texts[part]["text"], tokenizer, LENGTH)
-        for part in ("train", "validation")
+        split: tokenizers.pack(texts[split]["text"], tokenizer, LENGTH)
+        for split in ("train", "validation")
     }
-
-
-@cache
-def _sentences():
-    return corpora.rotten_tomatoes()

@@ -1,7 +1,7 @@
 """The strategies of fine-tuning MiniLM on Rotten Tomatoes that chapter 3 compares."""
 
 import tempfile
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -23,7 +23,6 @@ from helpers.training import fine_tuning, freezing
 STRATEGIES = (*freezing.TRAINABLE[1:], "gradual", "layer-wise learning rates")
 EPOCHS = 3
 EPOCHS_TRIED = (1, 3, 5, 10)  # by cross-validation
-DROPPED = 0.15  # fraction of the words that augmentation leaves out
 
 
 @cache
@@ -39,52 +38,69 @@ def tokenizer():
 
 
 def subset(size: int, seed: int) -> Dataset:
-    """Return a random training subset; every strategy gets the same for a seed."""
-    return corpora.subset(sentences()["train"], size, seed)
+    """Return a random training subset, equal for equal seeds, or all in their order."""
+    train = sentences()["train"]
+    return train if size == len(train) else corpora.subset(train, size, seed)
+
+
+def splits(train: Dataset) -> dict[str, Dataset]:
+    """Return the splits with a subset in place of the training sentences."""
+    return {**sentences(), "train": train}
 
 
 def new_classifier(
     seed: int,
     num_labels: int = 2,
     dropout: float | None = None,
-    weights: str | None = None,
+    weights: dict | None = None,
     device=None,
 ):
     """Return MiniLM with a randomly initialised head, equal for equal seeds.
 
-    `dropout` replaces the model's own; `weights` is another folder with its weights;
+    `dropout` replaces the model's own, `weights` all weights, those of the head, too;
     `device` as in `encoders.load_text`.
     """
     torch.manual_seed(seed)
     options = {} if dropout is None else {"hidden_dropout_prob": dropout}
     model = AutoModelForSequenceClassification.from_pretrained(
-        weights or encoders.locate("minilm"),
+        encoders.locate("minilm"),
         num_labels=num_labels,
         dtype=torch.float32,
         attn_implementation="eager",
         **options,
     )
+    if weights:
+        model.load_state_dict(weights)
     return model.to(device)
 
 
-def articles(data: Dataset, seed: int, device=None) -> Trainer:
+def articles(
+    data: Dataset,
+    seed: int,
+    learning_rate: float,
+    *,
+    epochs: int,
+    batch_size: int,
+    max_length: int,
+    device=None,
+) -> Trainer:
     """Fine-tune by the recipe of the articles, with the library's Trainer as it is.
 
-    Every text is padded to 128 tokens; batches of 8, learning rate 5e-5, no warm-up.
+    Every text is padded to `max_length`, and there is no warm-up.
     """
     model = new_classifier(seed, device=device)
     padded = data.map(
         lambda rows: tokenizer()(
-            rows["text"], truncation=True, max_length=128, padding="max_length"
+            rows["text"], truncation=True, max_length=max_length, padding="max_length"
         ),
         batched=True,
     )
     with tempfile.TemporaryDirectory() as folder:
         settings = TrainingArguments(
             folder,
-            num_train_epochs=EPOCHS,
-            per_device_train_batch_size=8,
-            learning_rate=5e-5,
+            num_train_epochs=epochs,
+            per_device_train_batch_size=batch_size,
+            learning_rate=learning_rate,
             save_strategy="no",
             disable_tqdm=True,
             use_cpu=not hardware.is_card(model.device),
@@ -109,64 +125,38 @@ def fine_tune(
     data: Dataset,
     seed: int,
     learning_rate: float,
-    weights: str | None = None,
+    *,
+    epochs: float | None = EPOCHS,
+    weights: dict | None = None,
     device=None,
+    dropout: float | None = None,
+    dropped_words: float = 0,
+    folds: int = 0,
     **options,
 ) -> Trainer:
-    """Fine-tune MiniLM by one of `STRATEGIES`.
+    """Fine-tune MiniLM by one of `STRATEGIES`, with regularisation or none.
 
-    `weights` and `device` are those of `new_classifier`; all other options go to
+    `weights`, `device` and `dropout` are those of `new_classifier`. `dropped_words`
+    shows a copy of each text without so many of its words in place of every second
+    showing; `folds` chooses the number of epochs by cross-validation; `patience` keeps
+    a fifth of the sentences apart and stops by their loss. All other options go to
     `fine_tuning.classifier`.
     """
-    model = new_classifier(seed, weights=weights, device=device)
-    groups, callbacks = None, ()
+    if folds:
+        run = partial(fine_tune, strategy, learning_rate=learning_rate, device=device)
+        epochs = _cross_validated(run, data, seed, folds)
+    if "patience" in options:
+        parts = data.train_test_split(0.2, seed=seed, stratify_by_column="label")
+        data, options["validation"] = parts["train"], parts["test"]
+    if dropped_words:
+        data, epochs = _with_copies(data, seed, dropped_words), epochs / 2
+    model = new_classifier(seed, dropout=dropout, weights=weights, device=device)
     if strategy in freezing.TRAINABLE:
         freezing.train_only(model, strategy)
     elif strategy == "gradual":
-        callbacks = [freezing.Gradual()]
+        options["callbacks"] = [freezing.Gradual()]
     else:
-        groups = freezing.layerwise(model, learning_rate)
-    return fine_tuning.classifier(
-        model,
-        tokenizer(),
-        data,
-        seed=seed,
-        learning_rate=learning_rate,
-        epochs=EPOCHS,
-        groups=groups,
-        callbacks=callbacks,
-        **options,
-    )
-
-
-def over_fit(
-    data: Dataset,
-    seed: int,
-    *,
-    epochs: int,
-    learning_rate: float,
-    dropout: float | None = None,
-    augment: bool = False,
-    folds: int = 0,
-    device=None,
-    **options,
-) -> Trainer:
-    """Fine-tune all but the embeddings on few sentences, with regularisation or none.
-
-    `dropout` replaces the model's own; `augment` shows a copy of each text without some
-    of its words in place of every second showing; `folds` chooses the number of epochs
-    by cross-validation; `patience` keeps a fifth of the sentences apart and stops by
-    their loss. All other options go to `fine_tuning.classifier`.
-    """
-    if folds:
-        epochs = _cross_validated(data, seed, learning_rate, folds, device)
-    if "patience" in options:
-        splits = data.train_test_split(0.2, seed=seed, stratify_by_column="label")
-        data, options["validation"] = splits["train"], splits["test"]
-    if augment:
-        data, epochs = _with_copies(data, seed), epochs / 2
-    model = new_classifier(seed, dropout=dropout, device=device)
-    freezing.train_only(model, "all but embeddings")
+        options["groups"] = freezing.layerwise(model, learning_rate)
     return fine_tuning.classifier(
         model,
         tokenizer(),
@@ -178,33 +168,27 @@ def over_fit(
     )
 
 
-def drop_words(text: str, rng: np.random.Generator) -> str:
-    """Return a text without a random 15 % of its words (Wei and Zou 2019)."""
+def drop_words(text: str, fraction: float, rng: np.random.Generator) -> str:
+    """Return a text without a random fraction of its words (Wei and Zou 2019)."""
     words = text.split()
-    kept = [word for word in words if rng.random() >= DROPPED]
+    kept = [word for word in words if rng.random() >= fraction]
     return " ".join(kept or words)
 
 
-def _with_copies(data: Dataset, seed: int) -> Dataset:
+def _with_copies(data: Dataset, seed: int, fraction: float) -> Dataset:
     rng = np.random.default_rng(seed)
-    copies = data.map(lambda row: {"text": drop_words(row["text"], rng)})
+    copies = data.map(lambda row: {"text": drop_words(row["text"], fraction, rng)})
     return concatenate_datasets([data, copies])
 
 
-def _cross_validated(data: Dataset, seed: int, learning_rate, folds, device) -> int:
+def _cross_validated(run, data: Dataset, seed: int, folds: int) -> int:
     """Return the number of epochs whose accuracy over all folds is best."""
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     right = dict.fromkeys(EPOCHS_TRIED, 0.0)
     for train, held_out in splitter.split(data["text"][:], data["label"][:]):
         for epochs in EPOCHS_TRIED:
-            fitted = over_fit(
-                data.select(train),
-                seed,
-                epochs=epochs,
-                learning_rate=learning_rate,
-                device=device,
-            )
-            right[epochs] += accuracy(fitted.model, data.select(held_out))
+            model = run(data=data.select(train), seed=seed, epochs=epochs).model
+            right[epochs] += accuracy(model, data.select(held_out))
     return max(right, key=right.get)
 
 

@@ -1,187 +1,174 @@
-"""Candidates get the same sentences, settings chosen on others, and twins are twins."""
+"""The experiments of chapter 5 do what their settings say; run on a toy."""
 
-from types import SimpleNamespace
-
+import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer
+from transformers import BertModel
 
 from helpers import paths
-from helpers.data import corpora
-from helpers.experiments import ch05_mlm_pretraining
+from helpers.experiments import ch05_mlm_pretraining as runs
+from helpers.experiments import runner
 from helpers.models import encoders, language_models, prompt_classifier, tokenizers
+from helpers.pretraining import recipes
+from helpers.training import strategies
+
+SETTINGS = {"model": "course-bert", "train_size": 12, "seed": 1, "learning_rate": 1e-3}
+SETTINGS |= {"epochs": 2, "batch_size": 4, "max_length": 64, "precision": "float32"}
+ADAPTATION = {"adaptation_learning_rate": 1e-3, "adaptation_steps": 4}
+ADAPTATION |= {"adaptation_head_steps": 2, "adaptation_precision": "float32"}
 
 
-def few_rows(texts):
-    """Rows of MiniLM's pieces: int64 [rows, 32]."""
-    tokenizer = AutoTokenizer.from_pretrained(encoders.locate("minilm"))
-    return tokenizers.pack(texts[:40], tokenizer, 32)
-
-
-@pytest.fixture(scope="module")
-def sentences():
-    return corpora.rotten_tomatoes()
-
-
-def test_every_score_comes_after_those_that_chose_its_settings():
-    names = list(ch05_mlm_pretraining.experiments())
-    tuned = [n for n in names if n[-2] == "_" and ("_hole_" in n or "_head_" in n)]
-    assert len(tuned) == 3 * (2 * 2 * 3 + 2 * 2)  # seeds; small and large, by labels
-    for name in tuned:
-        begin = f"choose_{name[:-2]}_"
-        chosen = [i for i, other in enumerate(names) if other.startswith(begin)]
-        assert len(chosen) > 1
-        assert max(chosen) < names.index(name)
-    adapting = [i for i, name in enumerate(names) if "adapting" in name]
-    assert max(adapting) < names.index("adapted_frozen_100_0")
-
-
-def test_the_best_rate_is_that_of_the_best_validation_score():
-    scores = {
-        "choose_scratch_head_100_0.0001": 0.5,
-        "choose_scratch_head_100_0.0003": 0.7,
-        "choose_scratch_head_1000_0.001": 0.9,
-        "choose_scratch_hole_100_0.001": 0.9,
-        "choose_pretrained_head_100_0.001": 0.8,
-        "scratch_head_100_0": 0.99,
-    }
-    assert (
-        ch05_mlm_pretraining.best_learning_rate(scores, "scratch", "head", 100) == 3e-4
-    )
-    assert (
-        ch05_mlm_pretraining.best_learning_rate(scores, "pretrained", "head", 100)
-        == 1e-3
-    )
-
-
-def test_a_draw_depends_on_its_seed_and_comes_from_training(sentences):
-    one, same = (ch05_mlm_pretraining.subset(100, 1)["text"][:] for _ in range(2))
-    other = ch05_mlm_pretraining.subset(100, 2)["text"][:]
-    assert one == same
-    assert one != other
-    assert len(set(one)) == 100
-    assert set(one) <= set(sentences["train"]["text"][:])
+def test_the_published_record_holds_each_experiment_with_just_its_settings():
+    record = runner.Record(paths.RESULTS / "05_experiments.csv")
+    declared = {runner._key(settings) for _, settings in runs.experiments(record)}
+    assert declared == set(runner._keys(record.rows))
+    assert record.rows["error"].isna().all()
 
 
 @pytest.fixture
-def recorded(monkeypatch, sentences):
-    """Let training do nothing but note what it was given."""
-    seen = []
-
-    def classifier(model, tokenizer, data, **options):
-        seen.append((model, options | {"texts": data["text"][:]}))
-        return SimpleNamespace(model=model)
-
-    def logits(model, tokenizer, texts):
-        seen[-1][1]["unseen"] = texts[:]
-        return torch.tensor([[1.0, 0.0]]).expand(len(texts), 2)
-
-    monkeypatch.setattr(ch05_mlm_pretraining.fine_tuning, "classifier", classifier)
-    monkeypatch.setattr(ch05_mlm_pretraining.encoders, "logits", logits)
-    return seen
+def sequences(monkeypatch, toy, documents):
+    """Let the unlabelled reviews be 16 sequences of 128 tokens, by split."""
+    tokenizer = strategies.tokenizer()
+    packed = tokenizers.pack(documents[:60], tokenizer, 128)[:16]
+    packed = {"train": packed, "validation": packed[:4]}
+    monkeypatch.setattr(runs, "packed", lambda folder: packed)
+    monkeypatch.setattr(runs, "BATCH_SIZE", 2)
+    return packed
 
 
-@pytest.mark.parametrize("way", ch05_mlm_pretraining.STRATEGIES)
-def test_the_twin_differs_in_its_weights_alone(way, recorded, sentences):
-    scores = {f"choose_{k}_{way}_100_0.0003": 0.6 for k in ch05_mlm_pretraining.SMALL}
-    shares = [
-        ch05_mlm_pretraining.fine_tuned(kind, way, 100, 4, scores)
-        for kind in ch05_mlm_pretraining.SMALL
-    ]
-    (read, given), (unread, same) = recorded
-    assert given == same
-    assert given["learning_rate"] == 3e-4
-    prompt = prompt_classifier.PROMPT if way == "hole" else ""
-    drawn = ch05_mlm_pretraining.subset(100, 4)["text"]
-    assert given["texts"] == [prompt + text for text in drawn]
-    assert given["unseen"] == [prompt + text for text in sentences["test"]["text"]]
+def test_every_experiment_runs_on_a_toy(toy, sequences, monkeypatch, tmp_path):
+    epochs = {"course-bert": {12: 1}, "minilm": {12: 1}}
+    monkeypatch.setattr(runs, "EPOCHS", epochs)
+    monkeypatch.setattr(runs, "ADAPTING_LABELS", 12)
+    monkeypatch.setattr(runs, "SEEDS", range(1))
+    monkeypatch.setattr(runs, "FROZEN_SEEDS", range(1))
+    monkeypatch.setattr(runs, "EARLY", {"steps": 1, "scheduled_steps": 4})
+    steps = {"adaptation_head_steps": 1, "adaptation_steps": 1}
+    monkeypatch.setattr(runs, "ADAPTATION", steps)
+    monkeypatch.setattr(recipes.Recipe, "tokens", 256)
+    rows = runner.read(runner.run("05", tmp_path))
+    assert rows["error"].isna().all()
+    assert rows["experiment"].nunique() == 5
+    table = runner.predictions(tmp_path / "05_experiments.csv")
+    assert all(labels.tolist() == toy["test"]["label"][:] for labels in table["label"])
+    tested = rows[(rows["split"] == "test") & (rows["metric"] == "accuracy")]
+    right = [(row["label"] == row["prediction"]).mean() for _, row in table.iterrows()]
+    assert right == pytest.approx(tested["value"].tolist())
+
+
+@pytest.mark.parametrize("strategy", ["prompt", "new head"])
+def test_the_from_scratch_baseline_differs_in_its_weights_alone(strategy, toy):
+    build = (strategy, 4, strategies.tokenizer())
+    read, unread = (
+        runs.build("course-bert", name, *build)
+        for name in (runs.PRE_TRAINED, runs.SCRATCH)
+    )
     assert read.config.to_dict() == unread.config.to_dict()
+    assert read.config.hidden_dropout_prob == 0.1
     ours, theirs = read.state_dict(), unread.state_dict()
     assert {k: v.shape for k, v in ours.items()} == {
         k: v.shape for k, v in theirs.items()
     }
     weight = "bert.encoder.layer.0.output.dense.weight"
-    published = AutoModel.from_pretrained(
-        encoders.locate("course-bert"), dtype=torch.float32
-    ).state_dict()
-    assert torch.equal(ours[weight], published[weight.removeprefix("bert.")])
+    published = BertModel.from_pretrained(encoders.locate("course-bert"))
+    assert torch.equal(
+        ours[weight], published.state_dict()[weight.removeprefix("bert.")]
+    )
     assert not torch.equal(ours[weight], theirs[weight])
-    negative = [label == 0 for label in sentences["test"]["label"]]
-    assert shares == [pytest.approx(sum(negative) / len(negative))] * 2
 
 
-def test_settings_are_chosen_on_other_sentences_than_those_of_the_test(
-    recorded, sentences
-):
-    ch05_mlm_pretraining.fine_tuned("scratch", "head", 100, 0, {}, learning_rate=1e-3)
-    ((_, given),) = recorded
-    assert given["learning_rate"] == 1e-3
-    assert given["unseen"] == sentences["validation"]["text"][:]
-
-
-@pytest.mark.usefixtures("one_thread")
-def test_minilm_reads_on_once_and_keeps_its_form(tmp_path, monkeypatch, documents):
-    monkeypatch.setattr(paths, "CACHED_EXPERIMENTS", tmp_path)
-    monkeypatch.setattr(ch05_mlm_pretraining, "HEAD_STEPS", 1)
-    monkeypatch.setattr(ch05_mlm_pretraining, "STEPS", 2)
-    monkeypatch.setattr(ch05_mlm_pretraining, "ROWS", 2)
-    monkeypatch.setattr(
-        ch05_mlm_pretraining, "_rows", lambda _: {"train": few_rows(documents)}
-    )
-    monkeypatch.setattr(ch05_mlm_pretraining.hardware, "precision", lambda: "float32")
-    folder = ch05_mlm_pretraining.adapted(1e-4)
-    assert folder.name == "adapted_0.0001"
-    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
-    before, _ = encoders.load_text("minilm")
-    after = AutoModel.from_pretrained(folder, dtype=torch.float32)
-    moved = {
-        name: not torch.equal(weight, before.state_dict()[name])
-        for name, weight in after.state_dict().items()
+@pytest.mark.parametrize("strategy", ["prompt", "new head"])
+def test_answers_are_those_of_the_trained_model_on_each_split(strategy, toy, steps):
+    own = {"initialisation": runs.PRE_TRAINED, "strategy": strategy}
+    found = runs.fine_tuned(**SETTINGS, **own)
+    model, train = steps[-1]["model"], strategies.subset(12, 1)
+    prompt = prompt_classifier.PROMPT if strategy == "prompt" else ""
+    tokenizer = strategies.tokenizer()
+    for split, data in {**toy, "train": train}.items():
+        texts = [prompt + text for text in data["text"]]
+        assert np.array_equal(
+            found[split].logits, encoders.logits(model, tokenizer, texts)
+        )
+        assert found[split].labels.tolist() == data["label"][:]
+    read = {
+        tokenizer.decode(ids, skip_special_tokens=False)
+        for s in steps
+        for ids in s["ids"]
     }
-    assert moved["encoder.layer.0.output.dense.weight"]
-    tokenizers = [
-        AutoTokenizer.from_pretrained(path)
-        for path in (folder, encoders.locate("minilm"))
-    ]
-    assert (
-        tokenizers[0]("film ##s")["input_ids"] == tokenizers[1]("film ##s")["input_ids"]
-    )
-    monkeypatch.setattr(ch05_mlm_pretraining, "_read_on", None)  # a call would fail
-    assert ch05_mlm_pretraining.adapted(1e-4) == folder
+    assert all(("[MASK]" in text) == bool(prompt) for text in read)
+    assert len(steps) == 2 * 3
+    assert max(step["learning_rates"][0] for step in steps) == pytest.approx(1e-3)
 
 
-def test_the_head_learns_alone_first(tmp_path, monkeypatch, documents):
-    monkeypatch.setattr(paths, "CACHED_EXPERIMENTS", tmp_path)
-    monkeypatch.setattr(
-        ch05_mlm_pretraining, "_rows", lambda _: {"train": few_rows(documents)}
-    )
-    trained = []
+@pytest.fixture
+def updates(monkeypatch):
+    """Note of each step of AdamW its learning rate and how many tensors it updates."""
+    seen = []
 
-    def watch(model, tokenizer, batches, learning_rate):
-        free = {name for name, p in model.named_parameters() if p.requires_grad}
-        trained.append((learning_rate, any(name.startswith("bert.") for name in free)))
+    class Watched(torch.optim.AdamW):
+        def step(self, closure=None):
+            (group,) = self.param_groups
+            seen.append((group["lr"], len(group["params"])))
+            return super().step(closure)
 
-    monkeypatch.setattr(ch05_mlm_pretraining, "_read_on", watch)
-    ch05_mlm_pretraining.adapted(5e-5)
-    assert trained == [(ch05_mlm_pretraining.HEAD_LEARNING_RATE, False), (5e-5, True)]
+    monkeypatch.setattr(torch.optim, "AdamW", Watched)
+    return seen
 
 
-@pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize(("length", "asked"), ch05_mlm_pretraining.BEGINNINGS)
-def test_a_beginning_reads_and_asks_as_it_is_named(length, asked, monkeypatch):
-    dice = torch.Generator().manual_seed(0)
-    rows = torch.randint(5, 8192, (64, 128), generator=dice)
-    monkeypatch.setattr(
-        ch05_mlm_pretraining, "_rows", lambda _: {"train": rows, "validation": rows[:4]}
-    )
-    monkeypatch.setattr(ch05_mlm_pretraining, "BEGINNING", 2)
-    monkeypatch.setattr(ch05_mlm_pretraining.hardware, "precision", lambda: "float32")
+def test_the_mlm_head_is_trained_first_and_learning_rates_decay(sequences, updates):
+    before = BertModel.from_pretrained(encoders.locate("minilm")).state_dict()
+    after = runs.adapted_weights(**ADAPTATION)
+    head, both = updates[:2], updates[2:]
+    assert [lr for lr, _ in head] == pytest.approx([1e-3, 5e-4])
+    assert [lr for lr, _ in both] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
+    assert len({n for _, n in head}) == len({n for _, n in both}) == 1
+    assert head[0][1] < both[0][1]
+    weight = "encoder.layer.0.output.dense.weight"
+    assert not torch.equal(before[weight], after[weight])
+
+
+def test_adaptation_is_computed_once(sequences, updates):
+    first = runs.adapted_weights(**ADAPTATION)
+    number = len(updates)
+    again = runs.adapted_weights(**ADAPTATION)
+    assert len(updates) == number
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    runs.adapted_weights(**ADAPTATION | {"adaptation_steps": 3})
+    assert len(updates) > number
+
+
+def test_what_is_probed_has_the_adapted_weights(sequences, monkeypatch):
+    seen = []
+    embed = encoders.embed_texts
+
+    def watched(model, *others, **options):
+        seen.append(model.state_dict())
+        return embed(model, *others, **options)
+
+    monkeypatch.setattr(encoders, "embed_texts", watched)
+    own = {"strategy": "frozen", "train_size": 12, "seed": 0, "C": 1}
+    runs.probed("minilm", runs.ADAPTED, **own, **ADAPTATION)
+    weight = "encoder.layer.0.output.dense.weight"
+    adapted = runs.adapted_weights(**ADAPTATION)[weight]
+    assert torch.equal(seen[-1][weight], adapted)
+    runs.probed("minilm", runs.PRE_TRAINED, **own)
+    assert not torch.equal(seen[-1][weight], adapted)
+
+
+@pytest.mark.parametrize(("length", "probability"), [(128, 0.15), (32, 0.3)])
+def test_early_pretraining_reads_and_masks_as_set(
+    length, probability, sequences, monkeypatch
+):
     seen, loss = [], language_models.loss
 
-    def watched(kind, model, tokenizer, batch, seed, mlm_probability):
+    def watched(objective, model, tokenizer, batch, seed, mlm_probability):
         seen.append((tuple(batch.shape), mlm_probability))
-        return loss(kind, model, tokenizer, batch, seed, mlm_probability)
+        return loss(objective, model, tokenizer, batch, seed, mlm_probability)
 
     monkeypatch.setattr(language_models, "loss", watched)
-    assert 0 <= ch05_mlm_pretraining._beginning(length, asked, {}) < 0.01
-    assert seen == [((2048 // length, length), asked)] * 2
+    monkeypatch.setattr(recipes.Recipe, "tokens", 256)
+    found = runs.early_pretraining(2, 20, length, probability, 0, "float32")
+    assert seen == [((2048 // length, length), probability)] * 2
+    selected, masked = found["validation"].values()
+    assert 0 < masked.n < selected.n
+    assert 0.6 < masked.n / selected.n < 0.95

@@ -1,108 +1,270 @@
-"""A sweep runs each experiment once, survives a kill, and refuses a damaged record."""
+"""A sweep measures each experiment once, survives a kill, and shows nothing stale."""
 
-import json
-from importlib import import_module
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
-import torch
+from filelock import FileLock
 
-from helpers import paths
+from helpers import course, hardware, metrics, paths
 from helpers.experiments import runner
+from helpers.experiments.answers import Answers
+
+PRECISION = "bfloat16 is much faster"
+LABELS = np.array([0, 1, 1, 0])
+
+
+def answers(seed, learning_rate, **others):
+    """Three of four right with 0.1, half with any other learning rate."""
+    right = np.array([1, 1, 1, 0]) if learning_rate == 0.1 else np.array([1, 0, 1, 0])
+    logits = np.eye(2)[np.where(right, LABELS, 1 - LABELS)]
+    return {split: Answers(logits, LABELS, 2.5) for split in ("validation", "test")}
+
+
+SETTINGS = {"experiment": "toy", "split": "test", "metric": "accuracy", "epochs": 3}
+
+
+def toy(record):
+    """Choose a learning rate, then test it."""
+    return runner.tuned(record, answers, SETTINGS, "learning_rate", (0.01, 0.1), [0, 1])
 
 
 @pytest.fixture
-def calls(monkeypatch):
-    """A sweep of three experiments; the list collects those that ran."""
-    ran = []
+def sweep(monkeypatch, tmp_path):
+    """Return a function that runs a sweep of some experiments, and reads its record."""
+    module = SimpleNamespace(experiments=toy)
+    modules = {"helpers.experiments.toy": module}
+    monkeypatch.setattr(runner, "CHAPTERS", {"98": "toy"})
+    monkeypatch.setattr(runner, "import_module", modules.get)
+    monkeypatch.setattr(course, "set_up_libraries", lambda: None)
+    monkeypatch.setattr(hardware, "bf16_is_faster", lambda *_: False)
+    monkeypatch.setattr(hardware, "keep_freed_memory", lambda: None)
 
-    def first(scores):
-        ran.append("first")
-        return 1
+    def run(experiments=None) -> pd.DataFrame:
+        if experiments:
+            module.experiments = experiments
+        return runner.read(runner.run("98", tmp_path))
 
-    def second(scores):
-        ran.append("second")
-        return scores["first"] + 1
+    return run
 
-    def third(scores):
-        ran.append("third")
-        if ran.count("third") == 1:
+
+def one(function, **settings):
+    """Return a generator of a single experiment."""
+    return lambda record: [(function, SETTINGS | settings)]
+
+
+def unwanted(**settings):
+    pytest.fail("this was measured before")
+
+
+def test_a_row_says_what_was_measured_how(sweep):
+    first, *rows = sweep().to_dict("records")
+    assert (first["experiment"], first["metric"], first["value"]) == (
+        "precision",
+        PRECISION,
+        0,
+    )
+    told = ["split", "seed", "learning_rate", "epochs", "value", "n", "seconds"]
+    assert [[row[name] for name in told] for row in rows] == [
+        ["validation", 0, 0.01, 3, 0.5, 4, 2.5],
+        ["validation", 0, 0.1, 3, 0.75, 4, 2.5],
+        ["test", 0, 0.1, 3, 0.75, 4, 2.5],
+        ["test", 1, 0.1, 3, 0.75, 4, 2.5],
+    ]
+    score = metrics.proportion(3, 4)
+    for row in rows[1:]:
+        assert (row["low"], row["high"]) == (score.low, score.high)
+        assert row["threads"] >= 1
+        assert all(row[name] for name in ("torch", "transformers", "date"))
+
+
+def test_an_interrupted_sweep_goes_on_where_it_was(sweep):
+    def interrupted(seed, learning_rate, **others):
+        if seed == 1:
             raise KeyboardInterrupt
-        return scores["second"] * 10
+        return answers(seed, learning_rate)
 
-    def experiments():
-        return {"first": first, "second": second, "third": third}
-
-    module = SimpleNamespace(experiments=experiments)
-    monkeypatch.setattr(runner, "CHAPTERS", {"98": "toy"})
-    monkeypatch.setattr(
-        runner, "import_module", {"helpers.experiments.toy": module}.get
-    )
-    return ran
-
-
-def test_an_interrupted_sweep_goes_on_where_it_was(calls, tmp_path):
+    run = (interrupted, SETTINGS, "learning_rate", (0.01, 0.1), [0, 1])
     with pytest.raises(KeyboardInterrupt):
-        runner.run("98", tmp_path / "new")
-    file = tmp_path / "new" / "98_sweep.json"
-    assert json.loads(file.read_text("utf-8")) == {"first": 1, "second": 2}
-    assert runner.run("98", tmp_path / "new") == file
-    assert json.loads(file.read_text("utf-8"))["third"] == 20
-    assert calls == ["first", "second", "third", "third"]
+        sweep(lambda record: runner.tuned(record, *run))
+    measured = []
+
+    def rest(**settings):
+        measured.append(settings)
+        return answers(**settings)
+
+    run = (rest, SETTINGS, "learning_rate", (0.01, 0.1), [0, 1])
+    rows = sweep(lambda record: runner.tuned(record, *run))
+    assert measured == [{"seed": 1, "learning_rate": 0.1, "epochs": 3}]
+    assert len(rows) == 5
+    sweep(one(unwanted, seed=1, learning_rate=0.1))
 
 
-def test_a_finished_sweep_computes_nothing(calls, tmp_path):
-    file = tmp_path / "98_sweep.json"
-    file.write_text('{"first": 5, "second": 6, "third": 7}', encoding="utf-8")
-    runner.run("98", tmp_path)
-    assert calls == []
-    assert json.loads(file.read_text("utf-8"))["first"] == 5
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_torn_last_line_is_left_out_with_a_notice(cut, sweep, tmp_path, capsys):
+    whole = sweep()
+    file = tmp_path / "98_experiments.csv"
+    content = file.read_bytes()
+    file.write_bytes(content[:-cut])
+    pd.testing.assert_frame_equal(runner.read(file), whole[:-1])
+    assert "98_experiments.csv is torn" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(sweep(), whole)
+    assert file.read_bytes() == content
 
 
-def test_an_experiment_may_return_numbers_by_name(tmp_path, monkeypatch):
-    def both(scores):
-        return {"accuracy": torch.tensor(0.5), "seconds": 3}
+def test_a_killed_append_loses_no_row_before(sweep, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
 
-    module = SimpleNamespace(experiments=lambda: {"both": both})
-    monkeypatch.setattr(runner, "CHAPTERS", {"98": "toy"})
-    monkeypatch.setattr(
-        runner, "import_module", {"helpers.experiments.toy": module}.get
-    )
-    file = runner.run("98", tmp_path)
-    recorded = {"both": {"accuracy": 0.5, "seconds": 3.0}}
-    assert json.loads(file.read_text("utf-8")) == recorded
+    before = sweep(one(answers, seed=0, learning_rate=1))
+    monkeypatch.setattr(runner.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        sweep(one(answers, seed=1, learning_rate=1))
+    assert runner.read(tmp_path / "98_experiments.csv")[: len(before)].equals(before)
 
 
-def test_a_record_is_published_as_it_is(calls, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "RESULTS", tmp_path / "kept")
-    (tmp_path / "kept").mkdir()
-    file = tmp_path / "98_sweep.json"
-    file.write_text('{"first": 5}', encoding="utf-8")
-    assert runner.publish("98", file) == tmp_path / "kept" / "98_sweep.json"
-    assert runner.published("98") == {"first": 5}
+@pytest.mark.parametrize(
+    "settings", [{"epochs": 4}, {"seed": 1}, {"dropout": 0.3}, {"experiment": "other"}]
+)
+def test_a_changed_or_new_setting_makes_a_new_row(settings, sweep, tmp_path):
+    first = {"seed": 0, "learning_rate": 1}
+    sweep(one(answers, **first))
+    sweep(one(unwanted, **first))
+    rows = sweep(one(answers, **first | settings))
+    assert len(rows) == 3
+    assert rows.iloc[1][list(first)].to_dict() == first
+    for name, value in settings.items():
+        assert rows.iloc[2][name] == value
+    sweep(one(unwanted, **first | settings))
 
 
-@pytest.mark.parametrize("content", ["", '{"first": 1', "[1,"])
-def test_a_damaged_record_gets_a_sentence(calls, tmp_path, content):
-    (tmp_path / "98_sweep.json").write_text(content, encoding="utf-8")
-    with pytest.raises(runner.SweepError, match=r"98_sweep.json is damaged .*: put it"):
-        runner.run("98", tmp_path)
-    assert calls == []
+def test_nothing_stale_is_published(sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    paths.RESULTS.mkdir()
+    sweep(one(answers, seed=0, learning_rate=0.1, epochs=3))
+    sweep(one(answers, seed=0, learning_rate=0.1, epochs=4))
+    file = runner.publish("98", tmp_path / "98_experiments.csv")
+    assert file == paths.RESULTS / "98_experiments.csv"
+    assert runner.published("98")["epochs"].tolist() == [pd.NA, 4]
+    assert runner.predictions(file)["epochs"].tolist() == [4]
 
 
-def test_a_chapter_without_a_sweep_gets_a_sentence(calls, tmp_path):
+def test_predictions_on_test_texts_lie_beside_the_record(sweep, tmp_path):
+    sweep()
+    table = runner.predictions(tmp_path / "98_experiments.csv")
+    assert table["split"].tolist() == ["test", "test"]
+    assert table["seed"].tolist() == [0, 1]
+    for _, row in table.iterrows():
+        assert (row["label"] == LABELS).all()
+        assert (row["prediction"] == row["label"]).tolist() == [True, True, True, False]
+
+
+def nan(**settings):
+    return {"test": Answers(np.full((4, 2), np.nan), LABELS)}
+
+
+def score_of_nan(**settings):
+    return {"test": {"accuracy": metrics.Score(float("nan"), 0, 1, 4)}}
+
+
+def broken(**settings):
+    raise RuntimeError("out of memory\nTried to allocate")
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        (nan, "the model's outputs are not finite numbers"),
+        (score_of_nan, "the accuracy is nan"),
+        (broken, "out of memory"),
+    ],
+)
+def test_a_failure_is_recorded_and_the_others_go_on(function, error, sweep, capsys):
+    runs = [(function, SETTINGS | {"seed": 0}), one(answers, seed=1, learning_rate=1)]
+    failed, measured = sweep(lambda r: [runs[0], *runs[1](r)])[1:].to_dict("records")
+    assert failed["error"] == error
+    assert np.isnan(failed["value"])
+    assert (measured["value"], pd.isna(measured["error"])) == (0.5, True)
+    assert f"Failed ({error})" in capsys.readouterr().out
+    rows = sweep(one(answers, seed=0, learning_rate=0.1))  # another key
+    assert len(rows) == 4
+
+
+def test_what_failed_is_tried_again(sweep):
+    sweep(one(broken, seed=0, learning_rate=0.1))
+    rows = sweep(one(answers, seed=0, learning_rate=0.1))
+    assert rows["value"].tolist() == [0, 0.75]
+    assert rows["error"].isna().all()
+
+
+def test_of_failed_runs_nothing_is_chosen(sweep):
+    run = (broken, SETTINGS, "learning_rate", (0.01, 0.1), [0, 1])
+    rows = sweep(lambda record: runner.tuned(record, *run))
+    assert rows["split"].tolist() == ["this machine", "validation", "validation"]
+
+
+def test_the_best_setting_is_that_of_its_own_rows_as_a_mean_over_seeds(tmp_path):
+    rows = [
+        ("a", 0.1, 0, "validation", 0.9),
+        ("a", 0.1, 1, "validation", 0.5),
+        ("a", 0.2, 0, "validation", 0.8),
+        ("a", 0.3, 0, "test", 1),
+        ("b", 0.4, 0, "validation", 1),
+    ]
+    columns = ["strategy", "learning_rate", "seed", "split", "value"]
+    record = runner.Record(tmp_path / "none.csv")
+    record.rows = pd.DataFrame(rows, columns=columns)
+    record.rows = record.rows.assign(metric="accuracy", experiment="e")
+    settings = {"experiment": "e", "strategy": "a", "split": "test", "seed": 5}
+    best = record.best("learning_rate", settings)
+    assert (best, type(best)) == (0.2, float)
+    assert record.best("strategy", {"experiment": "e"}) == "b"
+    assert record.best("learning_rate", settings | {"strategy": "c"}) is None
+
+
+def test_the_precision_is_decided_once(sweep, monkeypatch):
+    seen = []
+
+    def experiments(record):
+        seen.append(record.precision)
+        yield from ()
+
+    monkeypatch.setattr(hardware, "bf16_is_faster", lambda *_: True)
+    sweep(experiments)
+    monkeypatch.setattr(hardware, "bf16_is_faster", unwanted)
+    sweep(experiments)
+    assert seen == ["bfloat16", "bfloat16"]
+
+
+def test_a_second_sweep_of_a_record_is_refused(sweep, tmp_path):
+    with (
+        FileLock(tmp_path / "98_experiments.csv.lock"),
+        pytest.raises(runner.SweepError, match=r"Another sweep is writing .*: wait"),
+    ):
+        sweep(unwanted)
+    sweep(toy)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"no,columns\n1,2\n", b"\xff\xfe\0\n", b"experiment,value\n\n"]
+)
+def test_a_damaged_record_gets_a_sentence(damage, sweep, tmp_path):
+    file = tmp_path / "98_experiments.csv"
+    file.write_bytes(damage)
+    with pytest.raises(runner.SweepError, match=r"98_experiments.csv is damaged .*put"):
+        sweep(unwanted)
+    assert file.read_bytes() == damage
+
+
+def test_a_row_without_a_value_is_damage(sweep, tmp_path):
+    sweep(one(answers, seed=0, learning_rate=1))
+    file = tmp_path / "98_experiments.csv"
+    file.write_bytes(file.read_bytes().replace(b",0.5,", b",,"))
+    with pytest.raises(runner.SweepError, match="neither a value nor an error"):
+        sweep(unwanted)
+
+
+def test_a_chapter_without_a_sweep_gets_a_sentence(sweep):
     with pytest.raises(runner.SweepError, match="Chapter 97 has no sweep.*: 98"):
-        runner.run("97", tmp_path)
-
-
-@pytest.mark.parametrize("chapter", runner.CHAPTERS)
-def test_the_record_that_comes_with_the_course_is_complete(chapter):
-    module = import_module(f"helpers.experiments.{runner.CHAPTERS[chapter]}")
-    scores = runner.published(chapter)
-    assert list(scores) == list(module.experiments())
-    for score in scores.values():
-        if isinstance(score, dict) and "low" in score:  # a gain with its interval
-            assert -1 < score["low"] < score["value"] < score["high"] < 1
-            continue
-        accuracy = score["accuracy"] if isinstance(score, dict) else score
-        assert 0 < accuracy < 1
+        runner.run("97")

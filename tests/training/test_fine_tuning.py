@@ -42,7 +42,8 @@ def fitted(tokenizer, data, seed=0, start=0, **options):
     )
     torch.manual_seed(start)
     model = BertForSequenceClassification(config)
-    settings = {"epochs": 12, "learning_rate": 3e-3, "batch": 4, "seed": seed} | options
+    settings = {"epochs": 12, "learning_rate": 3e-3, "batch_size": 4}
+    settings |= {"seed": seed} | options
     freezing.train_only(model, settings.pop("trainable", "all"))
     if decay := settings.pop("decay", None):
         settings["groups"] = freezing.layerwise(model, 1e-3, decay)

@@ -118,7 +118,7 @@ def test_gradual_unfreezes_from_the_head_down(model, tokenizer):
         data,
         epochs=5,
         learning_rate=1e-2,
-        batch=4,
+        batch_size=4,
         callbacks=[Watch()],
     )
     assert seen[0] == HEAD
