@@ -527,7 +527,7 @@ def test_a_run_of_another_shape_is_left_as_it_is(
 
 
 def older(notes) -> None:
-    notes["recipe"]["rate"] = notes["recipe"].pop("learning_rate")
+    notes["recipe"]["warm_up"] = notes["recipe"].pop("warmup_fraction")
 
 
 def without_surroundings(notes) -> None:
@@ -541,7 +541,7 @@ def with_(name: str, value):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (older, "of another version of the course (only one of the two knows learning"),
+        (older, "of another version of the course (only one of the two knows warm"),
         (without_surroundings, "of another version of the course"),
         (with_("torch", "1.0"), f"its torch is 1.0, not {torch.__version__}"),
         (with_("transformers", "4.0"), "its transformers is 4.0, not"),

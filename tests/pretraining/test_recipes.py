@@ -147,8 +147,8 @@ def test_layers_get_muon_and_all_else_adamw_with_the_betas(objective, tokenizer_
 def test_every_group_learns_at_the_learning_rate_of_the_step(take_step, number):
     _, optimizers = take_step(number, warmup_fraction=0.2)
     recipe = replace(RECIPE, warmup_fraction=0.2)
-    rates = {g["lr"] for optimizer in optimizers for g in optimizer.param_groups}
-    assert rates == {recipe.learning_rate_at(number)}
+    found = {g["lr"] for optimizer in optimizers for g in optimizer.param_groups}
+    assert found == {recipe.learning_rate_at(number)}
 
 
 def test_gradients_are_clipped(tokenizer_of, objective):

@@ -47,7 +47,7 @@ def test_a_run_that_ended_before_its_first_checkpoint_starts_again(tmp_path):
     run_folder.claim(tmp_path, resume=False)
 
 
-@pytest.mark.parametrize("header", [run_folder.HEADER, "step,tokens,seconds,rate\n"])
+@pytest.mark.parametrize("header", [run_folder.HEADER, "step,tokens,seconds,lr\n"])
 def test_a_finished_run_is_refused(tmp_path, header):
     (tmp_path / "log.csv").write_text(header, encoding="utf-8")
     (tmp_path / "model.safetensors").touch()
