@@ -26,7 +26,6 @@ from helpers.training import fine_tuning, memory
 
 DEVICE = re.compile(r"(cpu|cuda|mps)(:\d+)?")
 # files in which a device is still named, until they are mended: leave none
-NOT_YET = ("03_full_fine_tuning.ipynb", "ch05_mlm_pretraining.py", "recipes.py")
 
 
 def named(code: str) -> list[str]:
@@ -77,7 +76,7 @@ FILES = [*(ROOT / "helpers").rglob("*.py"), *NOTEBOOKS.rglob("[!.]*.ipynb")]
 
 @pytest.mark.parametrize("file", sorted(FILES), ids=lambda p: "/".join(p.parts[-2:]))
 def test_only_hardware_names_a_device(file):
-    if file.name not in ("hardware.py", *NOT_YET):
+    if file.name != "hardware.py":
         assert [named(code) for code in programs(file) if named(code)] == []
 
 
