@@ -25,7 +25,6 @@ from helpers.paths import NOTEBOOKS, ROOT
 from helpers.training import fine_tuning, memory
 
 DEVICE = re.compile(r"(cpu|cuda|mps)(:\d+)?")
-# files in which a device is still named, until they are mended: leave none
 
 
 def named(code: str) -> list[str]:
