@@ -1,4 +1,4 @@
-"""Answers are scored, timed only when nothing else runs, and remembered by arguments."""
+"""Answers are scored, timed when nothing else runs, and remembered by arguments."""
 
 import numpy as np
 import pytest
