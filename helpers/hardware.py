@@ -15,7 +15,7 @@ from pathlib import Path
 
 # How long a thread of OpenMP spins before it sleeps: GNU's library (Linux) counts turns
 # of a loop, LLVM's and Intel's (macOS, Windows) count milliseconds.
-WAITING = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
+WAITING = {"GOMP_SPINCOUNT": "3000", "KMP_BLOCKTIME": "1"}
 MEMBERSHIP, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 PRECISIONS = ("float32", "bfloat16")
