@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from helpers import course, hardware, metrics, paths
 from helpers.experiments.answers import Answers
-from helpers.models.language_models import first_line
+from helpers.models.checkpoints import first_line
 
 # chapter -> the module with its experiments
 CHAPTERS = {"03": "ch03_fine_tuning", "05": "ch05_mlm_pretraining"}

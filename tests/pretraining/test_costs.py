@@ -5,25 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from helpers.models import language_models, tokenizers
+from helpers.models import language_models
 from helpers.pretraining import costs, recipes
 
 LAYERS, HIDDEN_SIZE = 2, 32
 SHAPE = language_models.Shape(LAYERS, HIDDEN_SIZE, 2, 64)
-OBJECTIVES = ["mlm", "clm"]
-
-
-@pytest.fixture(params=OBJECTIVES)
-def objective(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def tokenizer_of(documents):
-    return {
-        "mlm": tokenizers.wordpiece(documents, 300),
-        "clm": tokenizers.byte_pairs(documents, 300),
-    }
 
 
 @pytest.fixture

@@ -8,27 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.models import language_models, tokenizers
+from helpers.models import language_models
 from helpers.pretraining import recipes
 
 SHAPE = language_models.Shape(1, 16, 2, context=64)
 RECIPE = recipes.Recipe("mlm", 10, vocabulary="", corpus="", tokens=256, seed=3)
-OBJECTIVES = ["mlm", "clm"]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(params=OBJECTIVES)
-def objective(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def tokenizer_of(documents):
-    return {
-        "mlm": tokenizers.wordpiece(documents, 300),
-        "clm": tokenizers.byte_pairs(documents, 300),
-    }
 
 
 @pytest.fixture
