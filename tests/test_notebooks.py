@@ -44,6 +44,7 @@ WORDS, CODE_CELLS, PARAGRAPH = 2800, 40, 90
 WORDS_PER_CELL, WORDS_PER_FIGURE = (45, 110), 500
 HELPER_NAMES, CALLS = 14, 5  # names per notebook, median of different calls per cell
 CELL_LINES, LONGEST_CELLS = 5, 15  # median and 95th percentile
+FIRST_LONGEST_CELLS, FIRST_WORDS_PER_CELL = 20, 60  # what the first edition keeps
 LIBRARY = re.compile(
     r"from_pretrained\(|\bTrainingArguments\(|\bTrainer\(|\bDataCollator\w*\(|"
     r"\bLoraConfig\(|\bget_peft_model\("
@@ -268,8 +269,13 @@ def has_short_cells(notebook: Notebook):
     lengths = sorted(len(source.strip().splitlines()) for source in notebook.sources)
     if median(lengths) > CELL_LINES:
         yield f"the median of cell lengths is {median(lengths)} lines"
+    yield from has_few_long_cells(notebook, LONGEST_CELLS)
+
+
+def has_few_long_cells(notebook: Notebook, most: int = FIRST_LONGEST_CELLS):
+    lengths = sorted(len(source.strip().splitlines()) for source in notebook.sources)
     long = lengths[min(len(lengths) - 1, int(len(lengths) * 0.95))]
-    if long > LONGEST_CELLS:
+    if long > most:
         yield f"the 95th percentile of cell lengths is {long} lines"
 
 
@@ -307,6 +313,11 @@ def shows_the_library(notebook: Notebook):
 def explains_enough(notebook: Notebook):
     few, many = WORDS_PER_CELL
     if not few <= notebook.words / len(notebook.code) <= many:
+        yield f"{notebook.words / len(notebook.code):.0f} words per code cell"
+
+
+def explains_something(notebook: Notebook):
+    if notebook.words < FIRST_WORDS_PER_CELL * len(notebook.code):
         yield f"{notebook.words / len(notebook.code):.0f} words per code cell"
 
 
@@ -442,6 +453,7 @@ FOR_CHAPTERS = [
     starts_as_its_chapter,
     types_no_result,
 ]
+FIRST_STYLE = [has_few_long_cells, explains_something]
 STYLE = [  # the first edition keeps its own until it is rewritten
     is_one_sitting,
     has_short_paragraphs,
@@ -476,6 +488,12 @@ def test_chapter(path, rule):
 @pytest.mark.parametrize("path", CHAPTERS, ids=name)
 def test_style(path, rule, first_edition):
     assert path.name in first_edition or list(rule(Notebook(path))) == []
+
+
+@pytest.mark.parametrize("rule", FIRST_STYLE, ids=name)
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+def test_style_of_the_first_edition(path, rule, first_edition):
+    assert path.name not in first_edition or list(rule(Notebook(path))) == []
 
 
 def test_the_first_edition_names_chapters(first_edition):
@@ -671,6 +689,8 @@ BROKEN = [
     (is_one_sitting, with_many_cells),
     (has_short_paragraphs, with_source(2, "Words. " * (PARAGRAPH + 1))),
     (has_short_cells, with_source(3, "print(1)\n" * (LONGEST_CELLS + 1))),
+    (has_few_long_cells, with_source(3, "print(1)\n" * (FIRST_LONGEST_CELLS + 1))),
+    (explains_something, with_source(2, "A few words.")),
     (has_short_cells, with_sources("print(1)\n" * (CELL_LINES + 1))),
     (calls_few_things_at_once, with_sources("a(b(c()))\nd(), e(), x.e()")),
     (needs_few_helpers, with_source(3, "\n".join(f"course.f{n}" for n in range(14)))),
@@ -698,7 +718,9 @@ def write(data: dict, folder: Path) -> Notebook:
     return Notebook(path)
 
 
-@pytest.mark.parametrize("rule", [*FOR_ALL, *FOR_CHAPTERS, *STYLE], ids=name)
+@pytest.mark.parametrize(
+    "rule", [*FOR_ALL, *FOR_CHAPTERS, *STYLE, *FIRST_STYLE], ids=name
+)
 def test_no_rule_finds_fault_with_a_good_notebook(rule, tmp_path):
     assert list(rule(write(good_notebook(), tmp_path))) == []
 
@@ -711,4 +733,9 @@ def test_a_broken_rule_is_reported(rule, change, tmp_path):
 
 
 def test_every_rule_was_broken_once():
-    assert {rule for rule, _ in BROKEN} == {*FOR_ALL, *FOR_CHAPTERS, *STYLE}
+    assert {rule for rule, _ in BROKEN} == {
+        *FOR_ALL,
+        *FOR_CHAPTERS,
+        *STYLE,
+        *FIRST_STYLE,
+    }
