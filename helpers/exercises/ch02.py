@@ -3,15 +3,18 @@
 import numpy as np
 import torch
 
-from helpers.exercises.verdicts import OPEN, Verdict, choose, compare
+from helpers.exercises.verdicts import OPEN, RIGHT, Verdict, choice, compare, wrong
 
 
 def only_biases(function) -> Verdict:
     """Exactly the parameters named `bias` can be trained."""
     model = torch.nn.ModuleDict(
-        {"layer": torch.nn.Linear(3, 3), "norm": torch.nn.LayerNorm(3)}
+        {
+            "layer": torch.nn.Linear(3, 3),
+            "norm": torch.nn.LayerNorm(3),
+            "bias_gate": torch.nn.Linear(3, 3, bias=False),  # its weight is no bias
+        }
     )
-    model["bias_gate"] = torch.nn.Linear(3, 3, bias=False)  # its weight is no bias
     model["layer"].requires_grad_(False)  # it must work on a frozen model, too
     model["norm"].bias.requires_grad_(False)
     flags = [p.requires_grad for p in model.parameters()]
@@ -19,17 +22,16 @@ def only_biases(function) -> Verdict:
     if answer is None and flags == [p.requires_grad for p in model.parameters()]:
         return OPEN
     if not isinstance(answer, torch.nn.Module):
-        return Verdict("wrong", "Not yet: return the model.")
+        return wrong("Return the model.")
     free = {name for name, p in answer.named_parameters() if p.requires_grad}
-    if free == {"layer.bias", "norm.bias"}:
-        return Verdict("right", "Right.")
     if "layer.bias" not in free:
-        return Verdict(
-            "wrong",
-            "Not yet: some biases are frozen. Set `requires_grad` to True as well "
-            "as to False: the model may have been frozen before.",
+        return wrong(
+            "Some biases are frozen: set `requires_grad` to True as well as to False, "
+            "for the model may have been frozen before."
         )
-    return Verdict("wrong", f"Not yet: these can still be trained: {sorted(free)}.")
+    if free != {"layer.bias", "norm.bias"}:
+        return wrong(f"These can still be trained: {sorted(free)}.")
+    return RIGHT
 
 
 def standardise(function) -> Verdict:
@@ -39,52 +41,42 @@ def standardise(function) -> Verdict:
     answer = function(train, held_out)
     if answer is None:
         return OPEN
-    if not (isinstance(answer, tuple) and len(answer) == 2):
-        return Verdict("wrong", "Not yet: return both splits, as `train, unseen`.")
-    both = np.concatenate([train, held_out])
-    if any(
-        np.shape(a) != b.shape for a, b in zip(answer, (train, held_out), strict=True)
-    ):
-        return Verdict("wrong", "Not yet: return both, scaled, training rows first.")
-    if np.allclose(answer[0], (train - both.mean(0)) / both.std(0)):
-        return Verdict("open", "Not repaired yet.")
-    if not np.allclose(answer[0], (train - train.mean(0)) / train.std(0)):
-        return Verdict("wrong", "Not yet: the training rows have not mean 0, spread 1.")
-    return compare(
-        torch.as_tensor(answer[1]),
-        torch.from_numpy((held_out - train.mean(0)) / train.std(0)),
-        {
-            "Each split is scaled by its own mean and spread: a single new text could "
-            "not be scaled at all.": torch.from_numpy(
-                (held_out - held_out.mean(0)) / held_out.std(0)
-            ),
-            "The held-out rows come back as they were: scale them too, by the "
-            "training rows' numbers.": torch.from_numpy(held_out),
-        },
+    shapes = [train.shape, held_out.shape]
+    if not isinstance(answer, tuple) or [np.shape(rows) for rows in answer] != shapes:
+        return wrong("Return both splits, scaled, as `train, unseen`: training first.")
+
+    def scaled(rows, by):
+        return (rows - by.mean(0)) / by.std(0)
+
+    known, unseen = map(torch.as_tensor, answer)
+    verdict = compare(
+        known,
+        scaled(train, train),
+        {},
+        as_given=scaled(train, np.concatenate([train, held_out])),
+        otherwise="The training rows have not mean 0, spread 1.",
     )
+    mistakes = {
+        "Each split is scaled by its own mean and spread: a single new text could not "
+        "be scaled at all.": scaled(held_out, held_out),
+        "The held-out rows come back as they were: scale them too, by the training "
+        "rows' numbers.": held_out,
+    }
+    if verdict == RIGHT:
+        verdict = compare(unseen, scaled(held_out, train), mistakes)
+    return verdict
 
 
-def which_to_ship(answer) -> Verdict:
-    """6 000 labels, a millisecond, a small processor."""
-    return choose(
-        answer,
-        "b",
-        {
-            "a": "Look at the right half of the chart and at the seconds.",
-            "b": "no difference shown at this size, and a fraction of the cost.",
-            "c": "The average costs nothing beside the encoder; `[CLS]` is weakest.",
-        },
-    )
+which_to_ship = choice(  # 6 000 labels, a millisecond, a small processor
+    "b",
+    a="Look at the right half of the chart and at the seconds.",
+    b="no difference shown at this size, and a fraction of the cost.",
+    c="The average costs nothing beside the encoder; `[CLS]` is weakest.",
+)
 
-
-def one_point_apart(answer) -> Verdict:
-    """72.4 % and 71.1 % on the same 1 000 sentences."""
-    return choose(
-        answer,
-        "c",
-        {
-            "a": "The half-width of each interval is about 2.8 points.",
-            "b": "No difference was found; that does not mean there is none.",
-            "c": "the intervals overlap; a paired test uses the data better.",
-        },
-    )
+one_point_apart = choice(  # 72.4 % and 71.1 % on the same 1 000 sentences
+    "c",
+    a="The half-width of each interval is about 2.8 points.",
+    b="No difference was found; that does not mean there is none.",
+    c="the intervals overlap; a paired test uses the data better.",
+)

@@ -1,5 +1,6 @@
 """Verdicts on exercises: right, not yet (with a hint that fits), or not attempted."""
 
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -16,31 +17,61 @@ class Verdict(NamedTuple):
 
 
 OPEN = Verdict("open", "Not attempted yet.")
+AS_GIVEN = Verdict("open", "Not repaired yet.")
+RIGHT = Verdict("right", "Right.")
 
 
-def choose(answer, right: str, comments: dict[str, str]) -> Verdict:
-    """Judge a choice between options, each with a comment of its own."""
-    if answer is ...:
+def wrong(hint: str) -> Verdict:
+    """Return the verdict on a mistake."""
+    return Verdict("wrong", f"Not yet. {hint}")
+
+
+def choice(right: str, **comments: str):
+    """Return the check of a choice between options, each with its comment."""
+
+    def check(answer) -> Verdict:
+        if answer is ...:
+            return OPEN
+        if answer not in comments:
+            return Verdict("wrong", f"Choose one of {', '.join(comments)} (a string).")
+        if answer == right:
+            return Verdict("right", f"Right: {comments[answer]}")
+        return wrong(comments[answer])
+
+    return check
+
+
+def compare(
+    answer,
+    right,
+    mistakes: dict,
+    *,
+    as_given=None,
+    otherwise="The shape is right, the numbers are not.",
+    atol=1e-5,
+) -> Verdict:
+    """Judge a tensor or a number: right, or the hint of the mistake that it equals.
+
+    `as_given` is the answer of code that waits to be repaired; `otherwise` is the hint
+    for a mistake that is none of `mistakes`.
+    """
+    if answer is None:
         return OPEN
-    if answer not in comments:
-        return Verdict("wrong", f"Choose one of {', '.join(comments)} (a string).")
-    if answer == right:
-        return Verdict("right", f"Right: {comments[answer]}")
-    return Verdict("wrong", f"Not yet. {comments[answer]}")
-
-
-def compare(answer, right: torch.Tensor, mistakes: dict[str, torch.Tensor]) -> Verdict:
-    """Judge a tensor: right, or the hint of the mistake that it equals."""
-    if not isinstance(answer, torch.Tensor):
-        return Verdict("wrong", f"Not yet: a {type(answer).__name__} is not a tensor.")
+    right = torch.as_tensor(right)
+    if not isinstance(answer, torch.Tensor if right.ndim else torch.Tensor | Real):
+        kind = "a tensor" if right.ndim else "one number"
+        return wrong(f"A {type(answer).__name__} is not {kind}.")
+    answer = torch.as_tensor(answer).double()
     if answer.shape != right.shape:
-        shape, wanted = tuple(answer.shape), tuple(right.shape)
-        return Verdict(
-            "wrong", f"Not yet: the shape is {shape}, it should be {wanted}."
-        )
-    if torch.allclose(answer, right, atol=1e-5):
-        return Verdict("right", "Right.")
-    for hint, wrong in mistakes.items():
-        if torch.allclose(answer, wrong, atol=1e-5):
-            return Verdict("wrong", f"Not yet. {hint}")
-    return Verdict("wrong", "Not yet: the shape is right, the numbers are not.")
+        wanted = tuple(right.shape) or "(), that of one number"
+        return wrong(f"The shape is {tuple(answer.shape)}, it should be {wanted}.")
+
+    def equals(other) -> bool:
+        return torch.allclose(answer, torch.as_tensor(other).double(), atol=atol)
+
+    if as_given is not None and equals(as_given):
+        return AS_GIVEN
+    if equals(right):
+        return RIGHT
+    hints = (hint for hint, mistake in mistakes.items() if equals(mistake))
+    return wrong(next(hints, otherwise))
