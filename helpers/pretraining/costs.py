@@ -3,15 +3,17 @@
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import profiler
 
 from helpers.models import language_models
+from helpers.models.language_models import OWN, Shape
 from helpers.pretraining import recipes
 
-WARM_UP, TIMED = 2, 5  # steps
+WARM_UP, TIMED = 2, 8  # steps
 WORK = {  # what the names of torch's operations contain
     "matrix products": ("mm",),
     "softmax": ("softmax",),
@@ -35,10 +37,9 @@ def operations_per_token(recipe, model) -> float:
     """Count the operations that training spends on a token (Kaplan et al. 2020).
 
     Each weight of a matrix is multiplied and added once in the forward pass and twice
-    in the backward pass: 6 operations. Looking up an embedding costs none, but the
-    output layer, which is the same matrix, works on every position that is predicted.
-    Left out are the products inside attention, small in short sequences, and the
-    optimizers.
+    in the backward pass: 6 operations. The embedding matrix costs as much only as the
+    output layer, at positions that are predicted. Attention's own products, small in
+    short sequences, and the optimizers are left out.
     """
     matrices = sum(p.numel() for p in model.parameters() if p.ndim == 2)
     embeddings = (m for m in model.modules() if isinstance(m, torch.nn.Embedding))
@@ -47,12 +48,7 @@ def operations_per_token(recipe, model) -> float:
     return 6 * (inside + predicted * model.get_input_embeddings().weight.numel())
 
 
-def speed(
-    recipe,
-    tokenizer,
-    shape: language_models.Shape = language_models.OWN,
-    device=None,
-) -> Speed:
+def speed(recipe, tokenizer, shape: Shape = OWN, device=None) -> Speed:
     """Time some steps of a recipe on random text, with a model of any shape."""
     model, take_step = _steps(recipe, tokenizer, shape, device)
     for number in range(WARM_UP + TIMED):
@@ -64,12 +60,7 @@ def speed(
     return Speed(sum(p.numel() for p in model.parameters()), tokens, gflops)
 
 
-def fractions(
-    recipe,
-    tokenizer,
-    shape: language_models.Shape = language_models.OWN,
-    device=None,
-) -> dict[str, float]:
+def fractions(recipe, tokenizer, shape: Shape = OWN, device=None) -> dict[str, float]:
     """Return the fraction of a step's time by type of work, the largest first.
 
     On an accelerator it is the time of the kernels that an operation starts there.
@@ -87,21 +78,20 @@ def fractions(
         kernels = sum(kernel.duration for kernel in event.kernels)
         spent[_work(event)] += kernels if accelerated else event.self_cpu_time_total
     total = sum(spent.values())
-    ordered = sorted(spent, key=spent.get, reverse=True)
-    return {name: spent[name] / total for name in ordered}
+    return {name: spent[name] / total for name in sorted(spent, key=spent.get)[::-1]}
 
 
 def _steps(recipe, tokenizer, shape, device):
     """Return a new model and a function that takes its steps on random text."""
-    recipe = replace(recipe, short_fraction=0)  # whole sequences from the beginning
+    steps = WARM_UP + TIMED
+    recipe = replace(recipe, short_fraction=0, steps=steps)  # whole sequences
     model, optimizers = recipes.initialise(recipe, tokenizer, shape, device)
     context = shape.context or language_models.CONTEXT[recipe.objective]
-    generator = torch.Generator().manual_seed(recipe.seed)
-    size = (4 * recipe.tokens // context, context)
-    sequences = torch.randint(len(tokenizer), size, generator=generator)
-    return model, lambda number: recipes.step(
-        recipe, model, optimizers, tokenizer, sequences, number
+    sequences = torch.randint(
+        len(tokenizer), (steps * recipe.tokens // context, context)
     )
+    given = recipe, model, optimizers, tokenizer, sequences
+    return model, partial(recipes.step, *given)
 
 
 def _work(event) -> str:
@@ -111,7 +101,5 @@ def _work(event) -> str:
         if parent.name.startswith("Optimizer.step"):
             return OPTIMIZER
         parent = parent.cpu_parent
-    for name, words in WORK.items():
-        if any(word in event.name for word in words):
-            return name
-    return REST
+    found = (k for k, words in WORK.items() if any(w in event.name for w in words))
+    return next(found, REST)

@@ -4,36 +4,33 @@ Everything random in a step follows from the run's seed and the number of the st
 run that was killed goes on from its last checkpoint to the very same weights.
 """
 
-import csv
-import hashlib
-import json
-import os
-import re
 import time
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
+import joblib
 import torch
+from filelock import Timeout
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from helpers import course, hardware, paths
+from helpers import course, hardware
 from helpers.data import corpora
-from helpers.data.download import DISK_FULL, sha256
 from helpers.metrics import Score
 from helpers.models import language_models, tokenizers
-from helpers.pretraining import checkpoint, evaluation, model_card, run_folder
-from helpers.pretraining.checkpoint import PretrainError
+from helpers.models.language_models import CONTEXT
+from helpers.pretraining import costs, evaluation, model_card, run_folder
 from helpers.pretraining.recipes import Recipe, initialise, step
-from helpers.pretraining.run_folder import LOG, STATE
+from helpers.pretraining.run_folder import PretrainError
 
 SAVE_SECONDS = 180
 LOG_ROWS, HELD_OUT_EVERY = 200, 10  # rows in a log; every tenth has a held-out loss
 HELD_OUT_WHILE_TRAINING = 32_768  # tokens of the validation split
-WARM_UP_STEPS, TIMED_STEPS = 3, 12  # before a budget in minutes becomes steps
 OVERHEAD = 0.95  # the rest of the time evaluates and saves
 CHOSEN_AT_START = ("steps", "precision")  # by measuring; the state remembers them
+DISK_FULL = ("No space left", "quota exceeded", "not enough space")
+TOKENIZERS = {"mlm": tokenizers.wordpiece, "clm": tokenizers.byte_pairs}
 
 
 def run(
@@ -54,21 +51,26 @@ def run(
     or `corpora.CorpusError` for an unusable file.
     """
     try:
-        run_folder.claim(out, resume)
-        return _run(objective, out, corpus, minutes, steps, resume, device)
+        with run_folder.claim(out, resume):
+            return _run(objective, out, corpus, minutes, steps, resume, device)
+    except Timeout as error:
+        raise PretrainError(
+            f"Another run is training in {out}: wait until it has ended, or name "
+            "another --out."
+        ) from error
     except FloatingPointError as error:
         raise PretrainError(
             f"The training diverged ({error}): the last checkpoint is whole, but would "
             f"end there again, so lower `learning_rate` in {Recipe.__module__} and "
             "start anew with another --out."
         ) from error
-    except OSError as error:
-        if error.errno not in DISK_FULL:
+    except Exception as error:  # the tokenizers' own is no OSError
+        if not any(words in str(error) for words in DISK_FULL):
             raise
-        again = "the last checkpoint is whole, so go on with --resume"
-        if not (out / STATE).is_file():
-            again = "nothing was trained yet, so start again"
-        raise PretrainError(f"The disk is full: free some space; {again}.") from error
+        raise PretrainError(
+            "The disk is full: free some space, then go on with --resume from the last "
+            "checkpoint, or start again if nothing was trained yet."
+        ) from error
 
 
 def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Score]:
@@ -76,37 +78,40 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
     hardware.keep_freed_memory()
     texts = corpora.documents(corpus) if corpus else corpora.unlabelled()
     if not resume:
-        paths.write(out / LOG, run_folder.HEADER)  # from now on the folder is ours
-        _train_tokenizer(objective, out, texts["train"]["text"])
-    tokenizer = _load_tokenizer(out)
+        run_folder.save_log(out, [])  # from now on the folder is ours
+        TOKENIZERS[objective](texts["train"]["text"]).save_pretrained(out)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(out)
+    except Exception as error:  # whatever a damaged file makes the library raise
+        raise PretrainError(
+            f"The tokenizer in {out} cannot be read: start anew with another --out."
+        ) from error
     sequences = {
-        split: tokenizers.pack(
-            some["text"], tokenizer, language_models.CONTEXT[objective]
-        )
+        split: tokenizers.pack(some["text"], tokenizer, CONTEXT[objective])
         for split, some in texts.items()
     }
     recipe = Recipe(
         objective,
         steps or 0,
-        corpus=_digest(sequences["train"].numpy().tobytes()),
-        vocabulary=sha256(out / "tokenizer.json"),
+        corpus=joblib.hash(sequences["train"].numpy()),
+        vocabulary=joblib.hash((out / "tokenizer.json").read_bytes()),
     )
     _check_length(recipe, texts, sequences, corpus)
     model, optimizers = initialise(recipe, tokenizer, device=device)
     if resume:
-        recipe, first, spent = _restore(out, recipe, model, optimizers)
+        recipe, start = _restore(out, recipe, model, optimizers)
     else:
         recipe = replace(recipe, precision=hardware.precision(model.device.type))
         if steps is None:
-            recipe = _within(minutes, recipe, tokenizer, sequences["train"], device)
-        first, spent = 0, 0.0
-        _save(out, recipe, model, optimizers, 0, 0.0)
-    _train(recipe, model, optimizers, tokenizer, sequences, out, first, spent)
+            recipe = replace(recipe, steps=_within(minutes, recipe, tokenizer, device))
+        start = {"done": 0, "seconds": 0.0, "log": []}
+        _save(out, recipe, model, optimizers, **start)
+    _train(recipe, model, optimizers, tokenizer, sequences, out, **start)
     figures = evaluation.figures(objective, model, tokenizer, texts, sequences)
     run_folder.save_model(out, model)
     run_folder.save_results(out, recipe, corpus, figures, texts, sequences)
     model_card.write_card(out)
-    (out / STATE).unlink()
+    (out / run_folder.STATE).unlink()
     return figures
 
 
@@ -117,141 +122,97 @@ def _check_length(recipe: Recipe, texts, sequences, corpus) -> None:
     if size["train"] < recipe.batch_size or fewest < 2 or min(size.values()) < 2:
         tally = f" ({corpora.tally(corpus)})" if corpus else ""
         raise PretrainError(
-            f"The corpus is too short: after filtering, {len(texts['train'])} "
-            f"documents are left to train on ({size['train']} sequences of "
-            f"{language_models.CONTEXT[recipe.objective]} tokens) and {fewest} to test "
-            f"on, but training needs {recipe.batch_size} sequences and testing 2 "
-            f"documents that fill 2 sequences{tally}. Give it more text."
+            f"The corpus is too short{tally}: {len(texts['train'])} documents are left "
+            f"to train on ({size['train']} sequences) and {fewest} to test on, but "
+            f"training needs {recipe.batch_size} sequences and testing 2 documents "
+            "that fill 2 sequences. Give it more text."
         )
 
 
-def _train_tokenizer(objective: str, out: Path, texts) -> None:
-    train = {"mlm": tokenizers.wordpiece, "clm": tokenizers.byte_pairs}[objective]
-    trained = train(texts)
-    try:
-        trained.save_pretrained(out)
-    except Exception as error:  # the library raises no OSError, only its number
-        if number := re.search(r"os error (\d+)", str(error)):
-            code = int(number[1])
-            raise OSError(code, os.strerror(code), str(out)) from error
-        raise
-
-
-def _load_tokenizer(out: Path):
-    try:
-        return AutoTokenizer.from_pretrained(out)
-    except Exception as error:  # whatever a damaged file makes the library raise
-        raise PretrainError(
-            f"The tokenizer in {out} cannot be read: start anew with another --out."
-        ) from error
-
-
-def _within(minutes: float, recipe: Recipe, tokenizer, sequences, device) -> Recipe:
-    """Turn a budget in minutes into steps, by timing steps that are thrown away."""
-    trial = replace(recipe, steps=WARM_UP_STEPS + TIMED_STEPS)
-    model, optimizers = initialise(trial, tokenizer, device=device)
-    for number in range(trial.steps):
-        if number == WARM_UP_STEPS:
-            begin = time.perf_counter()
-        step(trial, model, optimizers, tokenizer, sequences, number)
-    seconds = (time.perf_counter() - begin) / TIMED_STEPS
-    steps = int(minutes * 60 * OVERHEAD / seconds)
+def _within(minutes: float, recipe: Recipe, tokenizer, device) -> int:
+    """Turn a budget in minutes into steps, by timing some that are thrown away."""
+    speed = costs.speed(recipe, tokenizer, device=device).tokens
+    steps = int(minutes * 60 * OVERHEAD * speed / recipe.tokens)
     if steps < 1:
         raise PretrainError(
             f"{minutes:g} minutes are too short for one step, which takes "
-            f"{seconds:.2f} seconds here: give more --minutes."
+            f"{recipe.tokens / speed:.2f} seconds here: give more --minutes."
         )
-    return replace(recipe, steps=steps)
+    return steps
 
 
-def _train(recipe, model, optimizers, tokenizer, sequences, out, first, spent) -> None:
-    """Take the steps from `first` on; log, evaluate and save on the way."""
+def _train(recipe, model, optimizers, tokenizer, sequences, out, done, seconds, log):
+    """Take the steps that are left; log, evaluate and save on the way."""
     every = max(1, recipe.steps // LOG_ROWS)
-    begin = saved = time.monotonic()
+    begin, saved = time.monotonic() - seconds, time.monotonic()
     losses = []
-    with (
-        (out / LOG).open("a", encoding="utf-8", newline="") as log,
-        tqdm(total=recipe.steps, initial=first, unit="step", mininterval=1) as bar,
-    ):
-        for number in range(first, recipe.steps):
-            losses.append(
-                step(recipe, model, optimizers, tokenizer, sequences["train"], number)
-            )
+    with tqdm(total=recipe.steps, initial=done, unit="step", mininterval=1) as bar:
+        while done < recipe.steps:
+            train = sequences["train"]
+            losses.append(step(recipe, model, optimizers, tokenizer, train, done))
+            done += 1
             bar.update()
-            done = number + 1
-            if done % every and done != recipe.steps:
+            if done % every and done < recipe.steps:
                 continue
-            seconds = spent + time.monotonic() - begin
-            tokens = done * recipe.tokens
-            mean = sum(losses) / len(losses)
+            seconds = round(time.monotonic() - begin, 1)
+            learning_rate = recipe.learning_rate_at(done - 1)
+            loss, held_out = sum(losses) / len(losses), None
             losses.clear()
-            bar.set_postfix_str(f"loss {mean:.3f}, {tokens / seconds:.0f} tokens/s")
-            held_out = ""
+            bar.set_postfix(loss=loss)
             if done % (every * HELD_OUT_EVERY) == 0 or done == recipe.steps:
-                loss = _held_out_loss(recipe, model, tokenizer, sequences["validation"])
-                held_out = f"{loss:.5f}"
-            row = (done, tokens, round(seconds, 1), recipe.learning_rate_at(number))
-            writer = csv.writer(log, lineterminator="\n")
-            writer.writerow([*row, f"{mean:.5f}", held_out])
-            log.flush()
+                held_out = _held_out_loss(model, tokenizer, sequences["validation"])
+            tokens = done * recipe.tokens
+            log.append((done, tokens, seconds, learning_rate, loss, held_out))
+            run_folder.save_log(out, log)
             if time.monotonic() - saved > SAVE_SECONDS or done == recipe.steps:
-                _save(out, recipe, model, optimizers, done, seconds)
+                _save(out, recipe, model, optimizers, done, seconds, log)
                 saved = time.monotonic()
 
 
-def _held_out_loss(recipe: Recipe, model, tokenizer, sequences) -> float:
+def _held_out_loss(model, tokenizer, sequences) -> float:
     """Return the mean loss on the first sequences of the validation split."""
     sequences = sequences[: HELD_OUT_WHILE_TRAINING // sequences.shape[1]]
-    if recipe.objective == "mlm":
+    if tokenizer.mask_token:
         losses = language_models.masked_scores(model, tokenizer, sequences)[0]
     else:
         losses = language_models.next_token_losses(model, sequences.flatten())
     return losses.mean().item()
 
 
-def _save(out: Path, recipe, model, optimizers, step: int, seconds: float) -> None:
-    """Write the state after so many steps and seconds."""
-    notes = {
-        "recipe": asdict(recipe),
-        "surroundings": _surroundings(model),
-        "step": step,
-        "seconds": round(seconds, 1),
-    }
-    checkpoint.save(out / STATE, notes, model, optimizers)
+def _save(out, recipe, model, optimizers, done, seconds, log) -> None:
+    run_folder.save_state(
+        out,
+        run=_identity(recipe, model),
+        model=model.state_dict(),
+        optimizers=[optimizer.state_dict() for optimizer in optimizers],
+        start={"done": done, "seconds": seconds, "log": log},
+    )
 
 
-def _surroundings(model) -> dict:
-    """Return what else must stay the same for the same weights, to the last bit."""
-    libraries = {name: version(name) for name in ("torch", "transformers")}
-    return libraries | {
+def _restore(out: Path, wanted: Recipe, model, optimizers) -> tuple[Recipe, dict]:
+    """Fill model and optimizers from the state; return the recipe and the start."""
+    state = run_folder.load_state(out)
+    stored, here = state["run"], _identity(wanted, model)
+    for name in here | stored:
+        if name not in CHOSEN_AT_START and stored.get(name) != here.get(name):
+            raise PretrainError(
+                f"The state in {out} is of another run: its {name} is "
+                f"{stored.get(name)}, not {here.get(name)}. Go on with the options, "
+                "versions and threads (OMP_NUM_THREADS) of its start, or name another "
+                "--out."
+            )
+    model.load_state_dict(state["model"])
+    for optimizer, its in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(its)
+    return replace(wanted, **{n: stored[n] for n in CHOSEN_AT_START}), state["start"]
+
+
+def _identity(recipe: Recipe, model) -> dict:
+    """Return what must stay the same for the same weights, to the last bit."""
+    return asdict(recipe) | {
+        "architecture": joblib.hash(str(model.config)),
+        "torch": version("torch"),
+        "transformers": version("transformers"),
         "number of threads": torch.get_num_threads(),
         "device": model.device.type,
     }
-
-
-def _restore(out: Path, wanted: Recipe, model, optimizers):
-    """Fill model and optimizers from the state: (recipe, next step, seconds spent)."""
-    notes = checkpoint.notes(out / STATE)
-    stored = notes["recipe"] | notes.get("surroundings", {})
-    here = json.loads(json.dumps(asdict(wanted))) | _surroundings(model)
-    if unknown := stored.keys() ^ here.keys():
-        raise PretrainError(
-            f"The checkpoint in {out} is of another version of the course (only one of "
-            f"the two knows {', '.join(sorted(unknown))}): start anew with another "
-            "--out."
-        )
-    for name, value in here.items():
-        if name not in CHOSEN_AT_START and stored[name] != value:
-            raise PretrainError(
-                f"The checkpoint in {out} is of another run: its {name} is "
-                f"{stored[name]}, not {value}. Go on with the options, versions and "
-                "threads (OMP_NUM_THREADS) of its start, or name another --out."
-            )
-    checkpoint.restore(out / STATE, model, optimizers)
-    run_folder.cut_log(out, notes["step"])
-    chosen = {name: stored[name] for name in CHOSEN_AT_START}
-    return replace(wanted, **chosen), notes["step"], notes["seconds"]
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

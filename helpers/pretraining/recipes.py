@@ -9,6 +9,7 @@ import torch
 
 from helpers import hardware
 from helpers.models import language_models
+from helpers.models.language_models import OWN, Shape
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,7 @@ class Recipe:
         return min(self.short_length, length) if short else length
 
 
-def initialise(
-    recipe: Recipe,
-    tokenizer,
-    shape: language_models.Shape = language_models.OWN,
-    device=None,
-):
+def initialise(recipe: Recipe, tokenizer, shape: Shape = OWN, device=None):
     """Return model and optimizers before the first step, equal for equal recipes.
 
     The layers' matrices get Muon (Jordan et al. 2024), which learns more from a token
@@ -63,15 +59,11 @@ def initialise(
     torch.manual_seed(recipe.seed)
     model = language_models.build(recipe.objective, tokenizer, shape)
     model = model.to(device).train()
-    embeddings = {
-        m.weight for m in model.modules() if isinstance(m, torch.nn.Embedding)
-    }
-    vectors = {p for p in model.parameters() if p.ndim < 2}  # biases and norms
-    matrices = [p for p in model.parameters() if p not in embeddings | vectors]
-    groups = [
-        {"params": [p for p in model.parameters() if p in embeddings]},
-        {"params": [p for p in model.parameters() if p in vectors], "weight_decay": 0},
-    ]
+    modules, parameters = [*model.modules()], [*model.parameters()]
+    embeddings = [m.weight for m in modules if isinstance(m, torch.nn.Embedding)]
+    vectors = [p for p in parameters if p.ndim < 2]  # biases and norms
+    matrices = [p for p in parameters if p not in {*embeddings, *vectors}]
+    groups = [{"params": embeddings}, {"params": vectors, "weight_decay": 0}]
     shared = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
     muon = torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw", **shared)
     adam = torch.optim.AdamW(groups, betas=recipe.betas, fused=True, **shared)
@@ -81,16 +73,20 @@ def initialise(
 def step(recipe, model, optimizers, tokenizer, sequences, number: int) -> float:
     """Take one step of training and return its loss.
 
-    The number decides sequences, masks and learning rate. Raises FloatingPointError,
-    and leaves the weights as they are, when loss or gradient is not finite.
+    The number decides sequences (an epoch reads each once, in random order), masks and
+    learning rate. Raises FloatingPointError, and leaves the weights as they are, when
+    loss or gradient is not finite.
     """
-    length = sequences.shape[1]
-    batch = _batch(recipe, sequences, number).view(-1, recipe.length_at(number, length))
-    seed = recipe.seed * 1_000_003 + number
+    length, seed = sequences.shape[1], recipe.seed * 1_000_003
+    size = recipe.tokens // length
+    epoch, within = divmod(number, len(sequences) // size)
+    generator = torch.Generator().manual_seed(seed + epoch)
+    order = torch.randperm(len(sequences), generator=generator)
+    batch = sequences[order[within * size : (within + 1) * size]]
+    batch = batch.view(-1, recipe.length_at(number, length))
     with hardware.autocast(model, recipe.precision):
-        loss = language_models.loss(
-            recipe.objective, model, tokenizer, batch, seed, recipe.mlm_probability
-        )
+        given = model, tokenizer, batch, seed + number, recipe.mlm_probability
+        loss = language_models.loss(recipe.objective, *given)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
     if not (loss + norm).isfinite():
@@ -103,12 +99,3 @@ def step(recipe, model, optimizers, tokenizer, sequences, number: int) -> float:
         optimizer.step()
         optimizer.zero_grad()
     return loss.item()
-
-
-def _batch(recipe, sequences, number: int) -> torch.Tensor:
-    """Return the sequences of a step; an epoch reads each once, in random order."""
-    size = recipe.tokens // sequences.shape[1]
-    epoch, within = divmod(number, len(sequences) // size)
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
-    order = torch.randperm(len(sequences), generator=generator)
-    return sequences[order[within * size : (within + 1) * size]]

@@ -1,40 +1,42 @@
-"""The folder of a run: whose it is, its log, and what it holds at the end."""
+"""The folder of a run: whose it is, its state and log, what it holds at the end."""
 
+import io
 import json
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import pandas as pd
 import torch
+from filelock import FileLock
 from safetensors.torch import save
 
 from helpers import paths
 from helpers.pretraining import model_card
-from helpers.pretraining.checkpoint import PretrainError
 
 NAMES = {"mlm": "course-bert", "clm": "course-gpt2"}  # of the published ones
-STATE, LOG, MODEL = "state.safetensors", "log.csv", "model.safetensors"
+STATE, LOG, MODEL = "state.pt", "log.csv", "model.safetensors"
 COLUMNS = ("step", "tokens", "seconds", "learning_rate", "loss", "held_out_loss")
-HEADER = ",".join(COLUMNS) + "\n"
 PUBLISHED = ("README.md", "curve.png", "results.json", "config.json", LOG, MODEL)
 PUBLISHED += ("tokenizer.json", "tokenizer_config.json")
 
 
-def claim(out: Path, resume: bool) -> None:
-    """Make the folder of a new run, or find the one to go on with.
+class PretrainError(RuntimeError):
+    """A run cannot start or go on; the message says why and what to do."""
 
-    Raises PretrainError when files of somebody else, or of another run, stand there.
+
+@contextmanager
+def claim(out: Path, resume: bool):
+    """Make the folder of a new run, or find the one to go on with, and lock it.
+
+    Raises PretrainError when files of somebody else, or of another run, stand there,
+    and `filelock.Timeout` while another process trains there.
     """
-    unfinished = (out / STATE).is_file()
-    if resume and not unfinished:
+    if resume and not (out / STATE).is_file():
         raise PretrainError(
             f"There is no interrupted run in {out}: start one without --resume."
-        )
-    if unfinished and not resume:
-        raise PretrainError(
-            f"There is an interrupted run in {out}: go on with --resume, or name "
-            "another --out to start anew."
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -42,40 +44,47 @@ def claim(out: Path, resume: bool) -> None:
         raise PretrainError(
             f"{out} cannot be a folder, since a file stands there: name another --out."
         ) from error
-    there = sorted(f.name for f in out.iterdir() if not f.name.startswith("."))
-    if resume or not there:
-        return
-    if not _is_log(out / LOG):
+    with FileLock(out / ".lock", timeout=0):
+        there = sorted(f.name for f in out.iterdir() if not f.name.startswith("."))
+        if not resume and there:
+            _refuse(out, there)
+        yield
+
+
+def _refuse(out: Path, there: list[str]) -> None:
+    """Raise PretrainError, unless a run stands there that had no time to train."""
+    if STATE in there:
         raise PretrainError(
-            f"The folder {out} holds other files ({', '.join(there[:3])}), which a run "
-            "might overwrite: name an empty or a new one with --out."
+            f"There is an interrupted run in {out}: go on with --resume, or name "
+            "another --out to start anew."
         )
-    if MODEL in there:
-        raise PretrainError(
-            f"There is a finished run in {out}: name another --out to start anew."
-        )
+    ours = LOG in there and (out / LOG).read_bytes().startswith(b"step,tokens,")
+    if MODEL in there or not ours:
+        what = "a finished run" if ours else f"other files, such as {there[0]},"
+        raise PretrainError(f"There is {what} in {out}: name another --out.")
 
 
-def _is_log(path: Path) -> bool:
-    """Return whether a file is the log of a run, which marks a folder as ours."""
+def save_log(out: Path, log: list[tuple]) -> None:
+    """Write the rows of a log; the first time marks the folder as one of a run."""
+    rows = pd.DataFrame(log, columns=COLUMNS)
+    paths.write(out / LOG, rows.to_csv(index=False, lineterminator="\n"))
+
+
+def save_state(out: Path, **state) -> None:
+    """Write plain values and the states of model and optimizers, whole or not."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    paths.write(out / STATE, content.getvalue())
+
+
+def load_state(out: Path) -> dict:
+    """Return what `save_state` was given. Raises PretrainError when it is damaged."""
     try:
-        return path.read_bytes().startswith(HEADER[:20].encode())
-    except OSError:
-        return False
-
-
-def cut_log(out: Path, step: int) -> None:
-    """Shorten the log to a step, without a last line that was cut short."""
-    try:
-        whole = (out / LOG).read_text(encoding="utf-8").rpartition("\n")[0]
-        head, *lines = whole.splitlines()
-        kept = [line for line in lines if int(line.split(",")[0]) <= step]
-    except (FileNotFoundError, ValueError) as error:
+        return torch.load(out / STATE, map_location="cpu", weights_only=True)
+    except Exception as error:  # each kind of damage makes torch raise another one
         raise PretrainError(
-            f"The log {out / LOG} is missing or damaged: put it back, or start anew "
-            "with another --out."
+            f"The state {out / STATE} is damaged: start anew with another --out."
         ) from error
-    paths.write(out / LOG, "\n".join([head, *kept]) + "\n")
 
 
 def save_model(out: Path, model) -> None:

@@ -12,11 +12,10 @@ import sys
 import time
 from contextlib import contextmanager
 from functools import cache
-from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from filelock import FileLock
 from transformers import AutoTokenizer
 
 from helpers import hardware, paths
@@ -25,7 +24,7 @@ from helpers.cli import pretrain as pretrain_command
 from helpers.data import corpora
 from helpers.models import language_models, tokenizers
 from helpers.paths import ROOT
-from helpers.pretraining import checkpoint, model_card, pretrain, recipes, run_folder
+from helpers.pretraining import costs, model_card, pretrain, recipes, run_folder
 
 pytestmark = pytest.mark.integration  # every run trains, evaluates and saves
 OBJECTIVES = ["mlm", "clm"]
@@ -39,7 +38,7 @@ from pathlib import Path
 import torch
 from helpers import hardware
 from helpers.models import language_models
-from helpers.pretraining import checkpoint, pretrain
+from helpers.pretraining import pretrain, run_folder
 
 build, death = language_models.build, {DEATH}
 small = language_models.Shape(1, 32, 2)
@@ -65,22 +64,22 @@ sys.exit(main.main(sys.argv[1:]))
 """
 KILLED = f"""{SMALL}
 steps, (corpus, place) = int(sys.argv[1]), map(Path, sys.argv[2:])
-save, sync = checkpoint.save, os.fsync
+save, sync = run_folder.save_state, os.fsync
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 def live(objective, moment):
-    def save_and_die(path, notes, *rest):
-        doomed = notes["step"] == death
+    def save_and_die(out, **state):
+        doomed = state["start"]["done"] == death
         if doomed and moment == "before":
             die()
         os.fsync = die if doomed and moment == "within" else sync
-        save(path, notes, *rest)
+        save(out, **state)
         if doomed:
             die()
 
-    checkpoint.save = save_and_die
+    run_folder.save_state = save_and_die
     out = place / f"{{objective}}-{{moment}}"
     pretrain.run(objective, out, steps=steps, corpus=corpus)
 
@@ -224,7 +223,12 @@ def assert_same(one, two) -> None:
 
 
 def content(folder) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    files = [file for file in folder.iterdir() if file.name != ".lock"]
+    return {file.name: file.read_bytes() for file in files}
+
+
+def start_of(out) -> dict:
+    return run_folder.load_state(out)["start"]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -233,9 +237,9 @@ def test_a_killed_run_goes_on_to_the_very_same_weights(
 ):
     out = shutil.copytree(killed / f"{objective}-{moment}", tmp_path / "run")
     saved = DEATH if moment == "after" else DEATH - 2
-    assert checkpoint.notes(out / run_folder.STATE)["step"] == saved
+    assert start_of(out)["done"] == saved
     assert int(rows(out)[-1]["step"]) == DEATH
-    assert (out / "state.safetensors.partial").exists() == (moment == "within")
+    assert (out / "state.pt.partial").exists() == (moment == "within")
     pretrain.run(objective, out, resume=True, corpus=corpus)
     assert_same(out, finished(objective))
     seconds = [float(row["seconds"]) for row in rows(out)]
@@ -269,11 +273,24 @@ def test_a_run_killed_while_its_figures_are_made_only_makes_them(
     assert_same(out, whole)
 
 
-def test_a_last_row_cut_short_is_forgotten(interrupted, finished, objective, corpus):
-    with (interrupted / "log.csv").open("a", encoding="utf-8") as log:
-        log.write("1")  # of 10, say, when the disk was full
+@pytest.mark.parametrize("log", ["", None, "step,tokens\nx,y\n1"])
+def test_the_log_is_that_of_the_state(interrupted, finished, objective, corpus, log):
+    (interrupted / "log.csv").unlink()
+    if log is not None:
+        (interrupted / "log.csv").write_text(log, encoding="utf-8")
     pretrain.run(objective, interrupted, resume=True, corpus=corpus)
     assert_same(interrupted, finished(objective))
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(interrupted, corpus, command):
+    before = content(interrupted)
+    with FileLock(interrupted / ".lock"):
+        for budget in (["--resume"], ["--steps", 2]):
+            argv = ["clm", *budget, "--corpus", corpus, "--out", interrupted]
+            code, _, err = command(*argv)
+            assert code == 1
+            assert f"Another run is training in {interrupted}: wait" in sentence(err)
+    assert content(interrupted) == before
 
 
 def test_the_precision_is_that_of_the_start(corpus, tmp_path, monkeypatch):
@@ -401,13 +418,20 @@ def test_too_short_a_budget_gets_a_sentence(objective, corpus, tmp_path, command
 
 
 def test_minutes_become_steps_by_timing_some(objective, corpus, tmp_path, monkeypatch):
-    clock = iter([100.0, 100.0 + pretrain.TIMED_STEPS * 0.5])
-    timer = SimpleNamespace(perf_counter=lambda: next(clock), monotonic=time.monotonic)
-    monkeypatch.setattr(pretrain, "time", timer)
+    speed = costs.Speed(0, recipes.Recipe.tokens / 0.5, 0)
+    monkeypatch.setattr(costs, "speed", lambda *given, **options: speed)
     timed, counted = tmp_path / "timed", tmp_path / "counted"
     pretrain.run(objective, timed, minutes=3.4 * 0.5 / 0.95 / 60, corpus=corpus)
     pretrain.run(objective, counted, steps=3, corpus=corpus)
-    assert_same(timed, counted)  # and the steps that were timed left no trace
+    assert_same(timed, counted)
+
+
+def test_steps_that_are_timed_leave_no_trace(objective, corpus, finished, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        within = pretrain._within
+        patch.setattr(pretrain, "_within", lambda *given: within(*given) and STEPS)
+        pretrain.run(objective, tmp_path / "run", minutes=5, corpus=corpus)
+    assert_same(tmp_path / "run", finished(objective))
 
 
 def test_there_must_be_something_to_resume(
@@ -463,23 +487,16 @@ def other_corpus(out, corpus) -> None:
     corpus.write_text("\n".join(lines[20:]), encoding="utf-8")
 
 
-def write_nonsense(out, corpus) -> None:
-    (out / "log.csv").write_text("step,tokens\nx,y\n", encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (cut("state.safetensors", 0), "damaged or cut short"),
-        (cut("state.safetensors", 0.001), "damaged or cut short"),
-        (cut("state.safetensors", 0.8), "damaged or cut short"),
+        (cut("state.pt", 0), "is damaged"),
+        (cut("state.pt", 0.001), "is damaged"),
+        (cut("state.pt", 0.8), "is damaged"),
         (cut("tokenizer.json", 0), "tokenizer in"),
         (cut("tokenizer.json", 0.5), "tokenizer in"),
         (lose("tokenizer.json"), "tokenizer in"),
         (cut("tokenizer_config.json", 0.5), "tokenizer in"),
-        (lose("log.csv"), "log.csv is missing"),
-        (cut("log.csv", 0), "missing or damaged"),
-        (write_nonsense, "missing or damaged"),
         (learn_other_tokens, "its vocabulary is"),
         (other_corpus, "its corpus is"),
     ],
@@ -522,27 +539,23 @@ def test_a_run_of_another_shape_is_left_as_it_is(
         objective, "--resume", "--corpus", corpus, "--out", interrupted
     )
     assert code == 1
-    assert "another architecture" in sentence(err)
+    assert "its architecture is" in sentence(err)
     assert content(interrupted) == before
 
 
-def older(notes) -> None:
-    notes["recipe"]["warm_up"] = notes["recipe"].pop("warmup_fraction")
-
-
-def without_surroundings(notes) -> None:
-    del notes["surroundings"]
+def older(run) -> None:
+    run["warm_up"] = run.pop("warmup_fraction")
 
 
 def with_(name: str, value):
-    return lambda notes: notes["surroundings"].update({name: value})
+    return lambda run: run.update({name: value})
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (older, "of another version of the course (only one of the two knows warm"),
-        (without_surroundings, "of another version of the course"),
+        (older, "is of another run: its warmup_fraction is None, not 0.03."),
+        (with_("new", 1), "is of another run: its new is 1, not None."),
         (with_("torch", "1.0"), f"its torch is 1.0, not {torch.__version__}"),
         (with_("transformers", "4.0"), "its transformers is 4.0, not"),
         (with_("number of threads", 7), "its number of threads is 7, not 1"),
@@ -552,10 +565,9 @@ def with_(name: str, value):
 def test_a_run_from_elsewhere_is_left_as_it_is(
     interrupted, objective, command, corpus, change, words
 ):
-    state = interrupted / run_folder.STATE
-    notes = checkpoint.notes(state)
-    change(notes)
-    save_file(load_file(state), state, {"about": json.dumps(notes)})
+    state = run_folder.load_state(interrupted)
+    change(state["run"])
+    run_folder.save_state(interrupted, **state)
     before = content(interrupted)
     code, _, err = command(
         objective, "--resume", "--corpus", corpus, "--out", interrupted
@@ -579,8 +591,8 @@ def test_a_training_that_diverges_keeps_its_last_checkpoint(
     code, _, err = command(*argv)
     assert code == 1
     assert "diverged (in step 6 the loss is nan" in sentence(err)
-    assert checkpoint.notes(out / run_folder.STATE)["step"] == 4
-    weights = load_file(out / run_folder.STATE).values()
+    assert start_of(out)["done"] == 4
+    weights = run_folder.load_state(out)["model"].values()
     assert all(tensor.isfinite().all() for tensor in weights)
 
 
@@ -606,7 +618,7 @@ def test_a_disk_that_fills_costs_nothing_but_the_last_steps(
     assert "The disk is full" in sentence(err)
     assert "go on with --resume" in err
     assert not list(out.glob("*.partial"))
-    assert checkpoint.notes(out / run_folder.STATE)["step"] == step
+    assert start_of(out)["done"] == step
     assert command(*argv, "--resume")[0] == 0
     assert_same(out, finished("clm"))
 
@@ -625,7 +637,7 @@ def test_a_really_full_disk_costs_nothing_but_the_last_steps(
     assert code == 1
     assert "The disk is full" in sentence(err)
     assert "go on with --resume" in err
-    assert checkpoint.notes(disk / "run" / run_folder.STATE)["step"] == 0
+    assert start_of(disk / "run")["done"] == 0
     larger = ["mount", "-o", "remount,size=50m", str(disk)]
     subprocess.run(larger, check=True)
     assert command(*argv, "--resume")[0] == 0
@@ -640,7 +652,7 @@ def test_a_disk_that_was_always_full_gets_a_sentence(
     argv = (objective, "--steps", 2, "--corpus", corpus, "--out", out)
     code, _, err = command(*argv)
     assert code == 1
-    assert "nothing was trained yet, so start again" in sentence(err)
+    assert "start again if nothing was trained yet" in sentence(err)
 
 
 def test_a_folder_that_is_a_file_gets_a_sentence(corpus, tmp_path, command):
@@ -675,8 +687,7 @@ def test_the_saved_model_is_the_one_that_was_measured(finished, objective, corpu
     model, tokenizer = language_models.load(objective, finished(objective))
     text = corpora.documents(corpus)["validation"]["text"]
     validation = tokenizers.pack(text, tokenizer, language_models.CONTEXT[objective])
-    recipe = recipes.Recipe(objective, STEPS, vocabulary="", corpus="")
-    loss = pretrain._held_out_loss(recipe, model, tokenizer, validation)
+    loss = pretrain._held_out_loss(model, tokenizer, validation)
     logged = float(rows(finished(objective))[-1]["held_out_loss"])
     assert loss == pytest.approx(logged, abs=0.01)
 

@@ -1,14 +1,26 @@
 """The folder of a run: the files of others are safe, what is published is whole."""
 
 import pytest
+import torch
+from filelock import FileLock, Timeout
 
 from helpers import paths
 from helpers.pretraining import run_folder
-from helpers.pretraining.checkpoint import PretrainError
+from helpers.pretraining.run_folder import PretrainError
+
+
+def claim(out, resume=False):
+    """Take the folder, and let go of it."""
+    with run_folder.claim(out, resume):
+        pass
+
+
+ONES = torch.ones(100)
 
 
 def content(folder) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    names = [path for path in folder.iterdir() if path.name != ".lock"]
+    return {path.name: path.read_bytes() for path in names}
 
 
 @pytest.mark.parametrize(
@@ -25,8 +37,10 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(tmp_path, names)
     for name in names:
         (tmp_path / name).write_text("of somebody else", encoding="utf-8")
     before = content(tmp_path)
-    with pytest.raises(PretrainError, match=f"other files .{names[0]}.*--out") as error:
-        run_folder.claim(tmp_path, resume=False)
+    with pytest.raises(
+        PretrainError, match=f"other files, such as {names[0]}.*--out"
+    ) as error:
+        claim(tmp_path)
     assert str(tmp_path) in str(error.value)
     assert "delete" not in str(error.value)
     assert content(tmp_path) == before
@@ -36,31 +50,56 @@ def test_a_folder_with_other_files_is_refused_and_left_as_it_is(tmp_path, names)
 def test_an_empty_or_a_new_folder_is_taken(tmp_path, names):
     for name in names:
         (tmp_path / name).touch()
-    run_folder.claim(tmp_path, resume=False)
-    run_folder.claim(tmp_path / "new" / "newer", resume=False)
+    claim(tmp_path)
+    claim(tmp_path / "new" / "newer")
     assert (tmp_path / "new" / "newer").is_dir()
 
 
 def test_a_run_that_ended_before_its_first_checkpoint_starts_again(tmp_path):
-    (tmp_path / "log.csv").write_text(run_folder.HEADER, encoding="utf-8")
+    run_folder.save_log(tmp_path, [])
     (tmp_path / "tokenizer.json").touch()
-    run_folder.claim(tmp_path, resume=False)
+    claim(tmp_path)
 
 
-@pytest.mark.parametrize("header", [run_folder.HEADER, "step,tokens,seconds,lr\n"])
+@pytest.mark.parametrize(
+    "header", ["step,tokens,seconds\n", "step,tokens,seconds,lr\n"]
+)
 def test_a_finished_run_is_refused(tmp_path, header):
     (tmp_path / "log.csv").write_text(header, encoding="utf-8")
     (tmp_path / "model.safetensors").touch()
     with pytest.raises(PretrainError, match="a finished run in .*another --out"):
-        run_folder.claim(tmp_path, resume=False)
+        claim(tmp_path)
 
 
 @pytest.mark.parametrize("inside", [".", "deep/er"])
 def test_a_file_is_no_folder(tmp_path, inside):
     (tmp_path / "file").write_text("mine", encoding="utf-8")
     with pytest.raises(PretrainError, match="cannot be a folder.*another --out"):
-        run_folder.claim(tmp_path / "file" / inside, resume=False)
+        claim(tmp_path / "file" / inside)
     assert (tmp_path / "file").read_text("utf-8") == "mine"
+
+
+def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
+    with FileLock(tmp_path / ".lock"), pytest.raises(Timeout):
+        claim(tmp_path)
+    claim(tmp_path)
+
+
+def test_a_state_comes_back(tmp_path):
+    run_folder.save_state(tmp_path, start={"é": [(1, None, 0.5)]}, model={"a": ONES})
+    state = run_folder.load_state(tmp_path)
+    assert state["start"] == {"é": [(1, None, 0.5)]}
+    assert torch.equal(state["model"]["a"], ONES)
+
+
+@pytest.mark.parametrize("fraction", [0, 0.001, 0.1, 0.5, 0.99, 0.9999])
+def test_a_state_cut_short_anywhere_is_refused(tmp_path, fraction):
+    run_folder.save_state(tmp_path, model={"a": ONES})
+    file = tmp_path / run_folder.STATE
+    file.write_bytes(file.read_bytes()[: int(fraction * file.stat().st_size)])
+    with pytest.raises(PretrainError, match="is damaged: start anew") as error:
+        run_folder.load_state(tmp_path)
+    assert str(file) in str(error.value)
 
 
 def test_only_the_files_of_a_run_are_published(tmp_path, monkeypatch):
