@@ -1,33 +1,49 @@
-"""Whether the files of a saved model are all there and fit each other.
+"""Load a model with its tokenizer, and refuse files that do not fit each other.
 
 The libraries load what does not fit without a word: a tokenizer of five tokens, weights
-that are left over, a class without a name.
+that are left over.
 """
 
-from pathlib import Path
+import torch
+from transformers import AutoConfig, AutoTokenizer
 
 PADDING = 128  # rows at most that make an embedding matrix of a round size
-TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "tokenizer.py")
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint cannot be used; the message says why and what to do."""
 
 
-def check(name: str, model, report: dict, tokenizer=None) -> None:
-    """Raise CheckpointError when the files of a loaded model are not all of one model.
+def load(architecture, folder: str, device=None, text=True, **options):
+    """Return (model, tokenizer), the model in float32 and evaluation mode.
 
-    `report` is the loading info of `from_pretrained`.
+    `folder` may be a model on the Hub; without `text` there is no tokenizer; `options`
+    go to `from_pretrained`. Raises CheckpointError when the files cannot be read, are
+    not all of one model, or of another kind than `architecture`.
     """
-    if found := misfits(name, model, report, tokenizer):
+    settings = {"dtype": torch.float32, "output_loading_info": True} | options
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder) if text else None
+        config = AutoConfig.from_pretrained(folder)
+        wanted = getattr(architecture, "config_class", None) or type(config)
+        if not isinstance(config, wanted):
+            raise CheckpointError(
+                f"it holds a {config.model_type} model, not a {wanted.model_type}"
+            )
+        model, report = architecture.from_pretrained(folder, **settings)
+        if misfit := _misfit(model, report, tokenizer):
+            raise CheckpointError(misfit)
+    except Exception as error:  # of safetensors, json, transformers: no common base
         raise CheckpointError(
-            f"{name} is incomplete or mixed up ({'; '.join(found)}): take all of its "
-            "files from the same place, or make it again."
-        )
+            f"{folder} cannot be used ({first_line(error)}): a file is missing, "
+            "damaged or of another model, so take all of them from one place, or save "
+            "the model again."
+        ) from error
+    return model.eval().to(device), tokenizer
 
 
-def misfits(name: str, model, report: dict, tokenizer=None) -> list[str]:
-    """Return what is missing or does not fit; nothing if all is well.
+def _misfit(model, report: dict, tokenizer) -> str:
+    """Return what is missing or does not fit, or nothing.
 
     An encoder may lack its pooler, which stands beside the layers, and may leave out
     the head of another model; weights of its own layers may not be left over.
@@ -35,45 +51,25 @@ def misfits(name: str, model, report: dict, tokenizer=None) -> list[str]:
     children = dict(model.named_children())
     prefix = f"{model.base_model_prefix}."
     whole = prefix[:-1] in children  # a model with a head, and not the encoder alone
-    missing = [
+    missing = {key for key in report["missing_keys"] if not key.startswith("pooler.")}
+    left_over = {
         key
-        for key in sorted(report["missing_keys"])
-        if whole or not key.startswith("pooler.")
-    ]
-    left_over = [
-        key
-        for key in sorted(report["unexpected_keys"])
+        for key in report["unexpected_keys"]
         if whole or key.removeprefix(prefix).partition(".")[0] in children
-    ]
-    found = [f"it lacks {_some(missing)}"] if missing else []
+    }
+    if missing:
+        return f"it lacks {len(missing)} weights, as {min(missing)}"
     if left_over:
-        found.append(f"{_some(left_over)} would be left out")
-    if mismatched := [str(key) for key in report["mismatched_keys"]]:
-        found.append(f"{_some(mismatched)} of another shape")
-    return found + (_tokenizer_misfits(name, model, tokenizer) if tokenizer else [])
-
-
-def _tokenizer_misfits(name: str, model, tokenizer) -> list[str]:
-    folder = Path(name)
-    if folder.is_dir() and not any(any(folder.glob(file)) for file in TOKENIZERS):
-        return ["tokenizer.json is missing"]
-    found = []
+        return f"{len(left_over)} weights would be left out, as {min(left_over)}"
+    if not tokenizer:
+        return ""
     known, rows = len(tokenizer), model.get_input_embeddings().num_embeddings
     if not max(rows - PADDING, rows / 2) <= known <= rows:
-        found.append(
-            f"its tokenizer has {known} tokens and its embedding matrix {rows} rows"
-        )
+        return f"its tokenizer has {known} tokens and its embedding matrix {rows} rows"
     pads = tokenizer.pad_token_id, getattr(model.config, "pad_token_id", None)
     if None not in pads and pads[0] != pads[1]:
-        found.append(
-            f"padding is token {pads[0]} in its tokenizer, {pads[1]} in its config.json"
-        )
-    return found
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
-    return ", ".join(names[:2]) + more
+        return f"padding is token {pads[0]} in its tokenizer, {pads[1]} in its config"
+    return ""
 
 
 def first_line(error: Exception) -> str:

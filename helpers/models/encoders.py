@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
 from helpers.data import assets
 from helpers.models import checkpoints, tokenizers
@@ -36,28 +36,18 @@ def locate(name: str) -> str:
 def load_text(name: str, device=None, **options):
     """Return (model, tokenizer) of a text encoder, in float32 and evaluation mode.
 
-    `name` is an asset or a model on the Hub; `device` is where the model goes, None
-    leaves it where it was loaded; `options` go to `from_pretrained`. The attention is
-    the plain implementation, which shows its maps and is the faster one for short texts
-    on a processor. Raises AssetError when the asset cannot be had, and CheckpointError
-    when its files do not fit each other.
+    `name` is an asset or a model on the Hub; `device` is where the model goes;
+    `options` go to `from_pretrained`. The attention is the plain implementation, which
+    shows its maps and is the faster one for short texts on a processor. Raises
+    AssetError or CheckpointError when it cannot be had or its files do not fit.
     """
-    path = locate(name)
-    tokenizer = AutoTokenizer.from_pretrained(path)
     settings = {"attn_implementation": "eager"} | options
-    return _load(path, device, settings, tokenizer), tokenizer
+    return checkpoints.load(AutoModel, locate(name), device, **settings)
 
 
 def load_image(name: str, device=None, **options):
     """Return an image encoder, in float32 and evaluation mode; as `load_text`."""
-    return _load(locate(name), device, options)
-
-
-def _load(path: str, device, options: dict, tokenizer=None):
-    settings = {"dtype": torch.float32, "output_loading_info": True} | options
-    model, report = AutoModel.from_pretrained(path, **settings)
-    checkpoints.check(path, model, report, tokenizer)
-    return model.eval().to(device)
+    return checkpoints.load(AutoModel, locate(name), device, False, **options)[0]
 
 
 def freeze(model) -> None:
@@ -104,13 +94,16 @@ def embed_texts(model, tokenizer, texts, pool=mean_pool, max_length=64):
     """Turn texts into vectors: a list of n strings -> float32 [n, hidden size].
 
     `pool(hidden, mask)` makes one vector of the token vectors. Dropout is off. A
-    TruncationWarning says if many texts are cut at `max_length` tokens.
+    TruncationWarning says if many texts are cut at `max_length` tokens; ValueError if
+    the model has no positions for so many.
     """
-
-    def vectors(output, mask):
-        return pool(output.last_hidden_state, mask)
-
-    return _forward(model, tokenizer, texts, max_length, vectors)
+    return _forward(
+        model,
+        tokenizer,
+        texts,
+        max_length,
+        lambda output, mask: pool(output.last_hidden_state, mask),
+    )
 
 
 def logits(model, tokenizer, texts, max_length=64) -> torch.Tensor:
@@ -127,7 +120,7 @@ def _forward(model, tokenizer, texts, max_length, vectors_of) -> torch.Tensor:
     Texts are sorted by length and batched by number of tokens, so that almost nothing
     is padded; the vectors come in the order of the texts.
     """
-    ids = tokenizers.cut(tokenizer, list(texts), max_length)["input_ids"]
+    ids = tokenizers.cut(model, tokenizer, list(texts), max_length)["input_ids"]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
     vectors = [None] * len(ids)
     with evaluating(model):

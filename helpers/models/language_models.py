@@ -4,14 +4,11 @@ Masks are chosen on the processor, so that one seed makes the same ones on every
 device. Then the tensors go where the model is.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional
 from transformers import (
-    AutoConfig,
-    AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
     DataCollatorForLanguageModeling,
@@ -20,7 +17,7 @@ from transformers import (
 )
 
 from helpers.models import checkpoints, encoders
-from helpers.models.checkpoints import CheckpointError, first_line
+from helpers.models.checkpoints import CheckpointError
 
 CONTEXT = {"mlm": 128, "clm": 256}  # tokens that the course's own models read at once
 ARCHITECTURES = {"mlm": BertForMaskedLM, "clm": GPT2LMHeadModel}
@@ -47,35 +44,31 @@ def build(objective: str, tokenizer, shape: Shape = OWN):
     No dropout: no text is seen often enough to be learned by heart. GELU is the exact
     one in both, and attention is written out: at this size both are the fastest here.
     """
-    context = shape.context or CONTEXT[objective]
+    common = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": shape.hidden_size,
+        "num_hidden_layers": shape.num_layers,
+        "num_attention_heads": shape.num_heads,
+        "max_position_embeddings": shape.context or CONTEXT[objective],
+        "pad_token_id": tokenizer.pad_token_id,
+        "attn_implementation": "eager",
+    }
     if objective == "mlm":
         config = BertConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=shape.hidden_size,
-            num_hidden_layers=shape.num_layers,
-            num_attention_heads=shape.num_heads,
+            **common,
             intermediate_size=4 * shape.hidden_size,
-            max_position_embeddings=context,
             hidden_dropout_prob=0,
             attention_probs_dropout_prob=0,
-            pad_token_id=tokenizer.pad_token_id,
-            attn_implementation="eager",
         )
     else:
         config = GPT2Config(
-            vocab_size=len(tokenizer),
-            n_embd=shape.hidden_size,
-            n_layer=shape.num_layers,
-            n_head=shape.num_heads,
-            n_positions=context,
+            **common,
             activation_function="gelu",
             resid_pdrop=0,
             embd_pdrop=0,
             attn_pdrop=0,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            attn_implementation="eager",
         )
     return ARCHITECTURES[objective](config)
 
@@ -88,33 +81,13 @@ def load(objective: str, name: str, device=None):
     incomplete, or hold a model of another objective or another vocabulary.
     """
     folder = encoders.locate(str(name))
-    try:
-        config = AutoConfig.from_pretrained(folder)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        wanted = ARCHITECTURES[objective].config_class
-        if not isinstance(config, wanted):
-            raise CheckpointError(
-                f"{name} holds a {config.model_type} model, but `{objective}` needs a "
-                f"{wanted.model_type}: name another checkpoint."
-            )
-        if len(tokenizer) != config.vocab_size:
-            raise CheckpointError(
-                f"{name} has {config.vocab_size} tokens in its model and "
-                f"{len(tokenizer)} in its tokenizer: they are not of one checkpoint, "
-                "so take all of its files from the same place."
-            )
-        model, report = ARCHITECTURES[objective].from_pretrained(
-            folder, dtype=torch.float32, output_loading_info=True
-        )
-        checkpoints.check(str(name), model, report, tokenizer)
-    except CheckpointError:
-        raise
-    except Exception as error:  # of safetensors, json, transformers: no common base
+    model, tokenizer = checkpoints.load(ARCHITECTURES[objective], folder, device)
+    if len(tokenizer) != model.config.vocab_size:
         raise CheckpointError(
-            f"{name} cannot be read ({first_line(error)}): it is missing, damaged or "
-            "cut short, so fetch or make it again."
-        ) from error
-    return model.eval().to(device), tokenizer
+            f"{name} has {model.config.vocab_size} tokens in its model and "
+            f"{len(tokenizer)} in its tokenizer: take both from the same place."
+        )
+    return model, tokenizer
 
 
 def mask(
@@ -132,9 +105,7 @@ def mask(
         tokenizer, mlm_probability=mlm_probability, seed=seed
     )
     sequences = sequences.detach().cpu()
-    special = torch.zeros_like(sequences)
-    for number in tokenizer.all_special_ids:
-        special |= sequences == number
+    special = torch.isin(sequences, torch.tensor(tokenizer.all_special_ids))
     collator.create_rng()
     return collator.torch_mask_tokens(sequences.clone(), special_tokens_mask=special)
 
@@ -203,9 +174,3 @@ def next_token_losses(model, tokens: torch.Tensor) -> torch.Tensor:
     losses = torch.cat(losses)
     scored = torch.cat([losses[0], losses[1:, context - step - 1 :].flatten()])
     return scored[: len(tokens) - 1]
-
-
-def files(folder: Path) -> list[Path]:
-    """Return the files of a saved model and its tokenizer."""
-    names = ("config.json", "model.safetensors", "tokenizer.json")
-    return [folder / name for name in (*names, "tokenizer_config.json")]

@@ -123,27 +123,30 @@ def pack(texts, tokenizer: PreTrainedTokenizerFast, length: int) -> torch.Tensor
     return torch.cat([ends[0], sequences, ends[1]], dim=1)
 
 
-def cut(tokenizer, texts: list[str], max_length: int, stacklevel: int = 4) -> dict:
+def cut(model, tokenizer, texts: list[str], max_length: int) -> dict:
     """Return the tokenizer's output for texts, each cut at `max_length` tokens.
 
-    A TruncationWarning says so when more than `CUT_UNTOLD` of the texts are cut.
+    A TruncationWarning says so when more than `CUT_UNTOLD` of the texts are cut. Raises
+    ValueError when the model has fewer positions than `max_length`.
     """
+    positions = getattr(model.config, "max_position_embeddings", max_length)
+    if max_length > positions:
+        raise ValueError(
+            f"max_length is {max_length}, but the model reads {positions} tokens at "
+            "most: set a smaller one, or choose another model."
+        )
     encoded = tokenizer(texts, truncation=True, max_length=max_length)
-    ids = encoded["input_ids"]
-    full = [
-        text for text, one in zip(texts, ids, strict=True) if len(one) == max_length
-    ]
+    pairs = zip(texts, encoded["input_ids"], strict=True)
+    full = [text for text, ids in pairs if len(ids) == max_length]
     if len(full) > CUT_UNTOLD * len(texts):
-        lengths = [len(one) for one in tokenizer(full, verbose=False)["input_ids"]]
-        long = [length for length in lengths if length > max_length]
-        lost = sum(long) - max_length * len(long)
-        if len(long) > CUT_UNTOLD * len(texts):
+        lengths = [len(ids) for ids in tokenizer(full, verbose=False)["input_ids"]]
+        long = sum(length > max_length for length in lengths)
+        if long > CUT_UNTOLD * len(texts):
             warnings.warn(
-                f"{len(long) / len(texts):.0%} of {len(texts):,} texts are longer than "
-                f"{max_length} tokens and are cut there, and with their ends "
-                f"{lost / (lost + sum(map(len, ids))):.0%} of all tokens are lost: set "
-                f"max_length= (the longest has {max(long):,}), or split the texts.",
+                f"{long / len(texts):.0%} of {len(texts):,} texts are longer than "
+                f"{max_length} tokens and are cut there: set max_length= (the longest "
+                f"has {max(lengths):,}), or split the texts.",
                 TruncationWarning,
-                stacklevel,
+                stacklevel=4,  # who called `embed_texts` or trained a classifier
             )
     return encoded

@@ -57,8 +57,8 @@ def classifier(
     Raises ResumeError when the folder holds another run or a finished one.
     """
     on_card = hardware.is_card(model.device)
-    train = encode(train, tokenizer, max_length)
-    validation = validation and encode(validation, tokenizer, max_length)
+    train = encode(train, model, tokenizer, max_length)
+    validation = validation and encode(validation, model, tokenizer, max_length)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         settings = TrainingArguments(
             str(place),
@@ -118,9 +118,9 @@ def _stop(patience: int | None) -> list[EarlyStoppingCallback]:
     return [EarlyStoppingCallback(patience)] if patience else []
 
 
-def encode(data: Dataset, tokenizer, max_length: int) -> Dataset:
+def encode(data: Dataset, model, tokenizer, max_length: int) -> Dataset:
     """Replace texts by their ids, cut at `max_length`; all other columns stay."""
-    encoded = tokenizers.cut(tokenizer, data["text"][:], max_length)
+    encoded = tokenizers.cut(model, tokenizer, data["text"][:], max_length)
     for name, column in encoded.items():
         data = data.add_column(name, column)
     return data.remove_columns("text")

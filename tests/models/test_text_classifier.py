@@ -119,7 +119,9 @@ def test_more_than_ten_classes_keep_their_order(tokenizer, tmp_path):
 
 
 def test_a_name_for_each_class_is_needed(model, tokenizer, tmp_path):
-    with pytest.raises(ValueError, match="2 names for 3 classes: give one"):
+    with pytest.raises(
+        ValueError, match="3 classes are called yes, no, and each needs"
+    ):
         text_classifier.save(tmp_path, model, tokenizer, ["yes", "no"])
     assert not list(tmp_path.iterdir())
 
@@ -131,14 +133,14 @@ def test_no_texts_give_an_empty_table(folder):
 
 
 ALONE = {
-    "None": (None, "was given None: look where the list should have come from"),
-    "text": ("a single text", "one text alone, 'a single text': put it into brackets"),
-    "book": ("word " * 99, f"one text alone, '{'word ' * 7}wor…: put it into brackets"),
-    "number": (3, "was given 3, of type int: give it the texts"),
-    "bytes": (b"text", "was given b'text', of type bytes: give it the texts"),
-    "dict": ({"text": "fine"}, "was given {'text': 'fine'}, of type dict: give"),
-    "table": (pd.DataFrame({"text": ["fine"]}), ", of type DataFrame: give"),
-    "scalar": (torch.tensor(3), "was given tensor(3), of type Tensor: give"),
+    "None": (None, "None, of type NoneType"),
+    "text": ("a single text", "'a single text', of type str"),
+    "book": ("word " * 99, f"'{'word ' * 7}wor…, of type str"),
+    "number": (3, "3, of type int"),
+    "bytes": (b"text", "b'text', of type bytes"),
+    "dict": ({"text": "fine"}, "{'text': 'fine'}, of type dict"),
+    "table": (pd.DataFrame({"text": ["fine"]}), ", of type DataFrame"),
+    "scalar": (torch.tensor(3), "tensor(3), of type Tensor"),
 }
 
 
@@ -147,9 +149,8 @@ ALONE = {
 def test_it_wants_a_list(folder, case, way):
     texts, words = ALONE[case]
     message = failing(text_classifier.Predictor(folder), texts, on_bad_rows=way)
-    assert message.startswith("The predictor takes a list of texts, but ")
-    assert words in message
-    assert ("brackets" in message) == isinstance(texts, str)
+    assert message.startswith("The predictor takes a list of texts, but was given ")
+    assert f"{words}: put the texts, also one alone, into brackets" in message
 
 
 @pytest.mark.parametrize("kind", [tuple, iter, pd.Series])
@@ -193,8 +194,7 @@ def test_only_the_first_bad_items_are_spelled_out(folder):
     five = "; ".join(reasons[:5])
     assert f"has 12 bad items (counted from 0, {five}; and 7 more): mend" in message
     table, messages = telling(saved, ["fine", *[""] * 12], on_bad_rows="skip")
-    ten = "; ".join(reasons[:10])
-    assert f"left out 12 bad items (counted from 0, {ten}; and 2 more)." in messages[0]
+    assert f"left out 12 bad items (counted from 0, {five}; and 7 more)." in messages[0]
     assert list(table.index) == [0]
 
 
@@ -219,22 +219,6 @@ def test_bad_items_are_raised_or_skipped(folder, value):
     assert message == f'on_bad_rows is "raise" or "skip", not {value!r}.'
 
 
-@pytest.mark.parametrize(
-    "names, columns",
-    [
-        (["label", "praise", "text"], ["p(label)", "praise", "text"]),
-        (["p(label)", "label", "index"], ["p(label)", "p(p(label))", "index"]),
-    ],
-)
-def test_a_class_may_be_called_label(model, tokenizer, tmp_path, names, columns):
-    text_classifier.save(tmp_path, model, tokenizer, names)
-    table = text_classifier.Predictor(tmp_path)(TEXTS)
-    wanted = encoders.logits(model, tokenizer, TEXTS).softmax(-1)
-    assert list(table) == ["label", *columns]
-    torch.testing.assert_close(torch.tensor(table[columns].to_numpy()), wanted)
-    assert list(table["label"]) == [names[i] for i in wanted.argmax(-1)]
-
-
 def test_a_very_long_text_is_read_from_its_beginning(folder):
     texts = ["lovely " * 100, "lovely " * 1_000_000]
     table, _ = telling(text_classifier.Predictor(folder), texts)
@@ -247,19 +231,18 @@ def test_texts_that_are_cut_are_counted(folder):
     saved = text_classifier.Predictor(folder)
     _, messages = telling(saved, [fits, fits + "the", *[fits + "door"] * 6])
     assert messages == [
-        "The list: cut 7 texts at the model's limit of 64 tokens (counted from 0, "
-        "items 1, 2, 3, 4, 5, and 2 more): split them into shorter ones if their ends "
-        "matter."
+        "The list: 7 of 8 texts are cut at the model's limit of 64 tokens (items 1, 2, "
+        "3, 4, 5, and 2 more, counted from 0): split them if their ends matter."
     ]
     _, messages = telling(saved, ["", fits, fits + "the"], on_bad_rows="skip")
-    assert "cut 1 text at the model's" in messages[1] and ", item 2)" in messages[1]
+    assert "1 of 2 texts are cut" in messages[1] and "items 2, co" in messages[1]
     assert telling(saved, [fits])[1] == []
 
 
 def test_what_lies_behind_many_blanks_is_told_to_be_cut(folder):
     far = "lovely" + " " * text_classifier.LONGEST + "door"
     _, messages = telling(text_classifier.Predictor(folder), [far])
-    assert "cut 1 text" in messages[0]
+    assert "1 of 1 texts are cut" in messages[0]
 
 
 def test_texts_are_cut_where_they_were_in_training(model, tokenizer, tmp_path):
@@ -292,9 +275,7 @@ def test_a_missing_folder_gets_a_sentence(tmp_path):
 def test_a_truncated_file_gets_a_sentence(folder):
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(
-        text_classifier.PredictorError, match="cannot be read .*save it ag"
-    ):
+    with pytest.raises(text_classifier.PredictorError, match="damaged .*save the mod"):
         text_classifier.Predictor(folder)
 
 
@@ -303,24 +284,22 @@ def test_a_lost_head_is_noticed(folder):
     weights = load_file(file)
     kept = {name: w for name, w in weights.items() if "classifier" not in name}
     save_file(kept, file, {"format": "pt"})
-    with pytest.raises(text_classifier.PredictorError, match="it lacks classifier"):
+    with pytest.raises(
+        text_classifier.PredictorError, match="it lacks 2 weights, as classif"
+    ):
         text_classifier.Predictor(folder)
 
 
 def test_an_encoder_is_no_classifier(tokenizer, model, tmp_path):
     BertModel(model.config).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(
-        text_classifier.PredictorError, match="no classifier .it lacks classifier"
-    ):
+    with pytest.raises(text_classifier.PredictorError, match="it lacks .*as classifi"):
         text_classifier.Predictor(tmp_path)
 
 
 def test_a_lost_tokenizer_is_noticed(folder):
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(
-        text_classifier.PredictorError, match="tokenizer.*save it again"
-    ):
+    with pytest.raises(text_classifier.PredictorError, match="tokenizer.*save the mod"):
         text_classifier.Predictor(folder)
 
 
@@ -329,7 +308,7 @@ def test_a_lost_tokenizer_of_berts_own_class_is_noticed(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(encoders.locate("minilm"))
     text_classifier.save(tmp_path, classifier(tokenizer), tokenizer, NAMES)
     (tmp_path / "tokenizer.json").unlink()
-    with pytest.raises(text_classifier.PredictorError, match="tokenizer.json is miss"):
+    with pytest.raises(text_classifier.PredictorError, match="its tokenizer has 5 to"):
         text_classifier.Predictor(tmp_path)
 
 
@@ -343,7 +322,9 @@ def test_layers_that_would_be_left_out_are_noticed(folder):
     file = folder / "config.json"
     config = json.loads(file.read_text())
     file.write_text(json.dumps(config | {"num_hidden_layers": 1}))
-    with pytest.raises(text_classifier.PredictorError, match="layer.1.*be left out"):
+    with pytest.raises(
+        text_classifier.PredictorError, match="would be left out.*layer.1"
+    ):
         text_classifier.Predictor(folder)
 
 
@@ -386,19 +367,21 @@ def test_a_problem_named_as_ours_is_taken(tokenizer, tmp_path):
     assert text_classifier.Predictor(tmp_path).names == NAMES
 
 
-def test_two_classes_of_one_name_are_refused(model, tokenizer, folder, tmp_path):
-    with pytest.raises(ValueError, match="Two classes are called 'yes': give each"):
-        text_classifier.save(tmp_path, model, tokenizer, ["yes", "no", "yes"])
-    model.config.id2label = {0: "yes", 1: "no", 2: "yes"}
+@pytest.mark.parametrize("names", [["yes", "no", "yes"], ["yes", "no", "label"]])
+def test_each_class_needs_a_name_of_its_own(model, tokenizer, folder, tmp_path, names):
+    called = f"called {', '.join(names)}, and each needs a name of its own that is not"
+    with pytest.raises(ValueError, match=called):
+        text_classifier.save(tmp_path, model, tokenizer, names)
+    model.config.id2label = dict(enumerate(names))
     model.save_pretrained(folder)
-    with pytest.raises(text_classifier.PredictorError, match="called yes, no, yes: "):
+    with pytest.raises(text_classifier.PredictorError, match=called):
         text_classifier.Predictor(folder)
 
 
 @pytest.mark.parametrize("form", [BertModel, BertForMaskedLM])
 def test_only_a_classifier_is_saved(tokenizer, tmp_path, form):
     model = form(classifier(tokenizer).config)
-    with pytest.raises(ValueError, match=f"A {form.__name__} is no text classifier"):
+    with pytest.raises(ValueError, match=f"a {form.__name__} is no model for seq"):
         text_classifier.save(tmp_path, model, tokenizer, NAMES)
     assert list(tmp_path.iterdir()) == []
 
@@ -423,4 +406,4 @@ def test_a_model_with_adapters_is_saved_so_that_it_loads(model, tokenizer, tmp_p
 
 def test_the_predictor_warns_of_long_texts_once_and_by_their_numbers(folder):
     _, messages = telling(text_classifier.Predictor(folder), ["the " * 100] * 3)
-    assert len(messages) == 1 and "items 0, 1, 2" in messages[0]
+    assert len(messages) == 1 and "items 0, 1, 2," in messages[0]

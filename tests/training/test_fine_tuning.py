@@ -32,7 +32,7 @@ def data():
     return Dataset.from_dict({"text": TEXTS, "label": LABELS})
 
 
-def fitted(tokenizer, data, seed=0, start=0, **options):
+def new(tokenizer):
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -40,8 +40,12 @@ def fitted(tokenizer, data, seed=0, start=0, **options):
         num_attention_heads=2,
         intermediate_size=64,
     )
+    return BertForSequenceClassification(config)
+
+
+def fitted(tokenizer, data, seed=0, start=0, **options):
     torch.manual_seed(start)
-    model = BertForSequenceClassification(config)
+    model = new(tokenizer)
     settings = {"epochs": 12, "learning_rate": 3e-3, "batch_size": 4}
     settings |= {"seed": seed} | options
     freezing.train_only(model, settings.pop("trainable", "all"))
@@ -221,7 +225,7 @@ def test_metrics_of_ones_own_are_reported(tokenizer, data):
 
 def test_training_tells_when_many_texts_are_cut(tokenizer, data):
     with pytest.warns(tokenizers.TruncationWarning, match="% of 24 texts are longer"):
-        fine_tuning.encode(data, tokenizer, 5)
+        fine_tuning.encode(data, new(tokenizer), tokenizer, 5)
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -241,8 +245,13 @@ def test_settings_of_the_library_can_be_changed(tokenizer, data):
     assert trainer.args.warmup_steps == 0
 
 
+def test_no_text_may_be_longer_than_the_model_reads(tokenizer, data):
+    with pytest.raises(ValueError, match="513, but the model reads 512 tokens at most"):
+        fitted(tokenizer, data, max_length=513)
+
+
 def test_texts_are_cut_at_the_length(tokenizer, data):
-    encoded = fine_tuning.encode(data, tokenizer, 5)
+    encoded = fine_tuning.encode(data, new(tokenizer), tokenizer, 5)
     assert {len(ids) for ids in encoded["input_ids"]} == {5}
     assert encoded["label"] == data["label"]
     assert "text" not in encoded.column_names
