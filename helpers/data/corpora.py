@@ -15,11 +15,18 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from helpers.data import assets, files
-from helpers.data.filters import copies as copies
-from helpers.data.filters import flaw as flaw
-from helpers.data.splits import TEST, VALIDATION, clean, normal, place, position
-from helpers.data.splits import CorpusError as CorpusError
-from helpers.data.splits import CorpusWarning as CorpusWarning
+from helpers.data.filters import copies, flaw
+from helpers.data.splits import (
+    TEST,
+    VALIDATION,
+    CorpusError,
+    CorpusWarning,
+    clean,
+    divided,
+    normal,
+    place,
+    position,
+)
 from helpers.data.text_csv import class_counts as class_counts
 from helpers.data.text_csv import from_csv as from_csv
 
@@ -102,18 +109,9 @@ def split(
     table = table.assign(place=table["text"].map(place_of))
     table = table.sort_values(["place", "text", "label"])
     table = table.drop_duplicates("place")  # the same one in whatever row order
-    at = table.pop("place")
-    splits = {
-        "train": table[at >= TEST + VALIDATION],
-        "validation": table[(at >= TEST) & (at < TEST + VALIDATION)],
-        "test": table[at < TEST],
-    }
-    return DatasetDict(
-        {
-            name: Dataset.from_pandas(rows, features=FEATURES, preserve_index=False)
-            for name, rows in splits.items()
-        }
-    )
+    test = table["place"] < TEST
+    validation = ~test & (table["place"] < TEST + VALIDATION)
+    return divided(table, FEATURES, test, validation)
 
 
 def subset(data: Dataset, size: int, seed: int) -> Dataset:
@@ -152,8 +150,6 @@ def _filtered(path) -> tuple[DatasetDict, int, Counter]:
     """Return the documents of a file that are fit, how many it has, and what fell."""
     found = _documents(path)
     texts = [text for text in (clean(normal(raw)) for raw in found) if text]
-    if not texts:
-        raise CorpusError(f"The file {path} is empty: it needs a document per line.")
     data = split(pd.DataFrame({"text": texts, "label": 0}), place)
     held_out = [*data["validation"]["text"], *data["test"]["text"]]
     fit, left_out = _fit_for_pretraining(data, held_out)
@@ -164,23 +160,8 @@ def _filtered(path) -> tuple[DatasetDict, int, Counter]:
 
 def _documents(path) -> list[str]:
     """Return the lines of a file that are not blank, or the texts of its records."""
-    content = files.load(path, "a text file with one document per line")
-    if b"\0" in content:
-        raise CorpusError(
-            f"The file {path} is no UTF-8 text (it holds a NUL byte, as binary files "
-            "and UTF-16 do): save it as UTF-8 text with one document per line."
-        )
-    try:
-        lines = files.BREAK.split(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        line = len(files.BREAK.findall(content[: error.start].decode())) + 1
-        raise CorpusError(
-            f"The file {path} is not UTF-8 (line {line}, byte "
-            f"0x{content[error.start]:02x}): convert it, for instance with "
-            "`iconv -f WINDOWS-1252 -t UTF-8`, and try again."
-        ) from error
-    records = files.json_records(lines)
-    if records is None:
+    lines = files.lines(path, "a text file with one document per line")
+    if not (records := files.json_records(lines)):
         return [line for line in lines if line.strip()]
     for line, record in records:
         if not isinstance((record or {}).get("text"), str):
@@ -200,5 +181,5 @@ def _spelt(found: int, left_out: Counter) -> str:
     ]
     if left_out["short"] > found / 2:
         reasons.append("is it one document per line?")
-    spelt = f"{found} documents found, {sum(left_out.values())} left out"
-    return spelt + (f" ({'; '.join(reasons)})" if reasons else "")
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    return f"{found} documents found, {sum(left_out.values())} left out{why}"

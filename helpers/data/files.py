@@ -1,75 +1,73 @@
-"""Read a file of a user's own, or say what it is and what to do with it."""
+"""Read a text file of a user's own, or say what it is and what to do with it."""
 
 import gzip
+import io
 import json
 import os
 import re
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 
 from helpers.data.splits import CorpusError
 
-BREAK = re.compile(r"\r\n?|\n")  # nothing else ends a line of a text file
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # longer than the drive in C:/
-UNPACK = "unpack it first"
-TO_CSV = "write it as CSV, for instance with `pandas.read_{}(...).to_csv(...)`"
-SAVE = "save it as `CSV UTF-8` if it is from a spreadsheet, or {}, and try again"
-CONTAINERS = {  # the first bytes of a file -> what it is, and what to do with it
-    b"PK\x03\x04": ("a workbook (.xlsx) or a ZIP archive", SAVE.format(UNPACK)),
-    b"\xd0\xcf\x11\xe0": ("an old Office file (.xls)", "save it as `CSV UTF-8`"),
-    b"PAR1": ("a Parquet file", TO_CSV.format("parquet")),
-    b"ARROW1": ("a Feather file", TO_CSV.format("feather")),
-    b"SQLite format 3": ("an SQLite database", TO_CSV.format("sql")),
-    b"BZh": ("compressed with bzip2", UNPACK),
-    b"\xfd7zXZ": ("compressed with xz", UNPACK),
-    b"(\xb5/\xfd": ("compressed with Zstandard", UNPACK),
-    b"7z\xbc\xaf": ("a 7z archive", UNPACK),
-    b"%PDF-": ("a PDF", "save its text as UTF-8"),
-    b"{\\rtf": ("a rich text file (.rtf)", "save it as plain text in UTF-8"),
-    b"<!doctype html": ("a web page", "download the file that the page shows"),
-    b"<html": ("a web page", "download the file that the page shows"),
+BROKEN = re.compile("[\0\udc80-\udcff]")  # a NUL, or a byte that is not UTF-8
+CONTAINERS = {  # the first bytes of a file -> what it is
+    b"PK\x03\x04": "a workbook (.xlsx) or a ZIP archive",
+    b"\xd0\xcf\x11\xe0": "an old Office file (.xls)",
+    b"PAR1": "a Parquet file",
+    b"%PDF-": "a PDF",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
 }
 
 
-def load(path: str | Path, wanted: str) -> bytes:
-    """Return the content of a file, unpacked if it is gzip; `~` is the home folder.
+def lines(path: str | Path, wanted: str) -> list[str]:
+    """Return the lines of a UTF-8 file, perhaps packed with gzip; `~` is the home.
 
-    Raises CorpusError when it cannot be read or is in a format that is not text.
+    Only the line ends of files end a line, and they stay. Raises CorpusError when the
+    file cannot be read, is empty or not UTF-8.
     """
     if ADDRESS.match(str(path)):
-        raise CorpusError(
-            f"The file {path} is an address on a network: download it first, and name "
-            "the file on this machine."
-        )
+        raise CorpusError(f"The file {path} is an address: download it first.")
     try:
         content = Path(os.path.expanduser(path)).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise CorpusError(
             f"The file {path} cannot be read ({reason}): name {wanted}."
         ) from error
-    if content.startswith(b"\x1f\x8b"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
+    for start, what in CONTAINERS.items():
+        if content[: len(start)].lower() == start.lower():
             raise CorpusError(
-                f"The file {path} is gzip, but damaged or cut short: get it again."
-            ) from error
-    start = content[:20].lower() if content[:1] == b"<" else content[:20]
-    for magic, (what, remedy) in CONTAINERS.items():
-        if start.startswith(magic):
-            raise CorpusError(f"The file {path} is {what}, not {wanted}: {remedy}.")
-    if content[257:262] == b"ustar":
-        raise CorpusError(f"The file {path} is an archive (.tar): {UNPACK}.")
-    return content
+                f"The file {path} is {what}, not {wanted}: export its content as "
+                "`CSV UTF-8` or plain text, or unpack it, and try again."
+            )
+    text = content.decode("utf-8-sig", errors="surrogateescape")
+    if not text.strip():
+        raise CorpusError(f"The file {path} is empty: name {wanted}.")
+    found = [*io.StringIO(text, newline="")]
+    for number, line in enumerate(found, 1):
+        if broken := BROKEN.search(line):
+            encoding = "UTF-16" if b"\0" in content else "WINDOWS-1252"
+            raise CorpusError(
+                f"The file {path} is no UTF-8 text (line {number}, byte "
+                f"0x{ord(broken[0]) % 256:02x}): save it as `CSV UTF-8` if it is from "
+                "a spreadsheet, or convert it, for instance with "
+                f"`iconv -f {encoding} -t UTF-8`, and try again."
+            )
+    return found
 
 
-def json_records(lines: Iterable[str]) -> list[tuple[int, dict | None]] | None:
-    """Return the records of a file of JSON lines, each with its line, or None.
+def json_records(lines: list[str]) -> list[tuple[int, dict | None]]:
+    """Return the records of JSON lines, each with its line; other files have none.
 
-    It is one if its first line that is not blank is a JSON object; a later line that is
-    not gives None in place of a record.
+    If the first line that is not blank is a JSON object, a later one that is not gives
+    None in place of a record.
     """
     records = []
     for number, line in enumerate(lines, 1):
@@ -81,8 +79,8 @@ def json_records(lines: Iterable[str]) -> list[tuple[int, dict | None]] | None:
         except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict):
-            if not records:
-                return None
             record = None
+            if not records:
+                break
         records.append((number, record))
-    return records or None
+    return records

@@ -9,6 +9,9 @@ import hashlib
 import re
 import unicodedata
 
+import pandas as pd
+from datasets import Dataset, DatasetDict
+
 VALIDATION, TEST = 0.125, 0.125  # fractions; the rest is for training
 TAG = re.compile(r"</?(?:br|hr|p|i|b|em|strong)\s*/?>", re.IGNORECASE)
 BETWEEN = re.compile(r"[\W_]+")  # all that is neither letter nor digit
@@ -62,6 +65,19 @@ def place(text: str) -> float:
 def position(text: str) -> float:
     """Map a text of the course to a number in [0, 1) by its letters and digits only."""
     return _hash(BETWEEN.sub("", text.casefold()))
+
+
+def divided(table: pd.DataFrame, features, test, validation) -> DatasetDict:
+    """Return a table's rows as train, validation and test; the last two are masks."""
+    chosen = {"train": ~(test | validation), "validation": validation, "test": test}
+    return DatasetDict(
+        {
+            name: Dataset.from_pandas(
+                table.loc[rows, [*features]], features, preserve_index=False
+            )
+            for name, rows in chosen.items()
+        }
+    )
 
 
 def _hash(key: str) -> float:

@@ -408,10 +408,10 @@ def test_a_file_of_your_own_is_cleaned_deduplicated_filtered_and_split(tmp_path)
     [
         (None, "cannot be read (No such file"),
         (b"", "is empty"),
-        (b"\n \r\n<br />\n", "is empty"),
-        ("Zwölf\n".encode("utf-16"), "holds a NUL byte"),
+        (b"\n \r\n<br />\n", "1 of 1: nothing but markup"),
+        ("Zwölf\n".encode("utf-16"), "iconv -f UTF-16 -t UTF-8"),
         ("eins\nzwei\nZwölf\n".encode("latin-1"), "line 3, byte 0xf6"),
-        (b"\x89PNG\r\n\x1a\n\0", "binary"),
+        (b"\x89PNG\r\n\x1a\n\0", "no UTF-8 text (line 1, byte 0x89)"),
     ],
 )
 def test_a_file_that_is_no_corpus_gets_a_sentence(tmp_path, content, words):

@@ -89,7 +89,7 @@ def assert_is_a_sentence(message, path):
 
 CONVERT = (
     "save it as `CSV UTF-8` if it is from a spreadsheet, or convert it, for instance "
-    "with `iconv -f WINDOWS-1252 -t UTF-8`, and try again."
+    "with `iconv -f {} -t UTF-8`, and try again."
 )
 pytestmark = pytest.mark.filterwarnings("error::helpers.data.text_csv.CorpusWarning")
 
@@ -115,12 +115,6 @@ def test_other_columns_and_names_and_blank_lines_do_not_matter(save):
     content = table(rows, ";", ("id", " Urteil ", "leer", "Text, roh"))
     path = save(content.replace("\n", "\n\n  \n"))
     assert found(from_csv(path, "Text, roh", label="Urteil")) == set(GOOD)
-
-
-@pytest.mark.parametrize("separator", ",;\t")
-def test_the_name_of_a_column_may_have_two_lines(save, separator):
-    path = save(table(GOOD, separator, ("the\ntext", "label")))
-    assert found(from_csv(path, "the\ntext")) == set(GOOD)
 
 
 @pytest.mark.parametrize(
@@ -154,18 +148,20 @@ def test_quotes_in_a_field_without_quotes_are_part_of_it(save):
     assert ('a 5" disk', "yes") in found(from_csv(path))
 
 
-def test_the_file_is_not_changed_and_the_limit_of_fields_is_as_before(save):
-    path = save(table([*GOOD, ("x" * 140_000, "yes"), ("", "no")]))
-    before, limit = path.read_bytes(), csv.field_size_limit(1234)
-    try:
-        failing(path, "another column")
-        failing(path)
-        _, messages = skipping(path)
-        assert csv.field_size_limit() == 1234
-    finally:
-        csv.field_size_limit(limit)
+def test_the_file_is_not_changed(save):
+    path = save(table([*GOOD, ("", "no")]))
+    before = path.read_bytes()
+    failing(path, "another column")
+    failing(path)
+    skipping(path)
     assert path.read_bytes() == before
-    assert messages[1].endswith("a text as long as in line 18.")
+
+
+def test_a_text_as_long_as_a_book_is_a_bad_row(save):
+    rows = [*GOOD, ("two\nlines", "no"), ("x" * 140_000, "yes"), ("x" * 130_000, "no")]
+    data, (message,) = skipping(save(table(rows)))
+    assert "left out 1 bad row (line 20: field larger than field limit" in message
+    assert ("x" * 130_000, "no") in found(data)
 
 
 # The split
@@ -245,15 +241,13 @@ def test_of_duplicates_one_is_kept_and_the_others_are_named(save):
     kept = found(data)
     assert len(kept) == 16
     assert ("Text NUMBER 3", "no") in kept  # the first in alphabetical order
-    assert message.endswith(
-        "left out 3 rows repeating another's text (lines 5, 19, 20)."
-    )
+    assert message.endswith("left out rows that repeat a text: 3 (line 5, 19, 20).")
 
 
 def test_at_most_ten_lines_of_duplicates_are_named(save):
     _, (message,) = skipping(save(table([*GOOD, *GOOD])))
     assert message.count(", ") == 10
-    assert "(lines 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, and 6 more)" in message
+    assert "(line 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, and 6 more)" in message
 
 
 def test_labels_that_differ_in_case_or_spaces_become_the_most_frequent(save):
@@ -262,7 +256,7 @@ def test_labels_that_differ_in_case_or_spaces_become_the_most_frequent(save):
     data, (message,) = skipping(save(table(rows)))
     assert Counter(name for _, name in found(data)) == {"Yes": 8, "no": 5}
     assert message.endswith(
-        "labels merged: 'No ' and 'no' to 'no', 'YES' and 'Yes' and 'yes' to 'Yes'."
+        "labels merged: 'YES' and 'Yes' and 'yes' to 'Yes', 'No ' and 'no' to 'no'."
     )
 
 
@@ -298,17 +292,6 @@ def test_uneven_classes_are_named(save, large, warned):
         assert "class 'big' has 41 examples and class 'small' only 4" in message
 
 
-@pytest.mark.parametrize(("length", "warned"), [(100_000, False), (100_001, True)])
-def test_a_very_long_text_is_kept_and_its_line_named(save, length, warned):
-    rows = [GOOD[0], ("two\nlines", "no"), ("é" * length, "yes"), *GOOD[1:]]
-    data, messages = skipping(save(table(rows)))
-    assert ("é" * length, "yes") in found(data)
-    assert len(messages) == warned
-    for message in messages:
-        assert "only the beginning" in message
-        assert message.endswith("line 5.")
-
-
 # Bad rows
 
 BAD = {
@@ -319,14 +302,11 @@ BAD = {
     b"one,": "no label",
     b'one," \n "': "no label",
     b",": "no text",
-    b"o\0ne,yes": "a NUL byte",
-    b"one,y\0es": "a NUL byte",
-    b"caf\xe9,yes": "byte 0xe9 is not UTF-8",
-    b"cut \xe6\xad,yes": "byte 0xe6 is not UTF-8",
-    b"surrogate \xed\xb2\x80,yes": "byte 0xed is not UTF-8",
-    b'"one "two" three",yes': "a quote inside a quoted field",
-    b'"one" ,yes': "a quote inside a quoted field",
-    b'yes,"one"two': "a quote inside a quoted field",
+    b'"one "two" three",yes': "a quote not closed, or inside a quoted field",
+    b'"one" ,yes': "a quote not closed, or inside a quoted field",
+    b'yes,"one"two': "a quote not closed, or inside a quoted field",
+    b"one,'yes'": "single quotes around the label",
+    b'"one, \\"two\\"",yes': "a quote not closed, or inside a quoted field",
     b"lonely,rare": "class 'rare' has 1 of at least 3 examples",
     b"Text, number 3,yes": "number of fields 3",
     b" TEXT  number 3,yes": "same text as line 5, there labelled 'no'",
@@ -389,41 +369,30 @@ def test_the_warning_counts_all_bad_rows_and_spells_out_ten(save, count, more):
     assert f"left out {count} bad rows ({lines}{more})." in message
 
 
-def test_a_file_in_another_encoding_with_few_accents_is_to_be_converted(save):
-    rows = [*[(f"schön {i}", "yes") for i in range(6)], *GOOD]
-    path = save(table([("", "no"), *rows]).encode("cp1252"))
-    for message in (failing(path), skipping(path)[1][0]):
-        assert "7 bad rows (line 2: no text; line 3: byte 0xf6 is not UTF-8" in message
-        assert message.endswith(
-            f"; when the whole file is in another encoding, {CONVERT}"
-        )
-    assert "or leave them out with on_bad_rows" in failing(path)
-    path.write_text(path.read_text(encoding="cp1252"), encoding="utf-8")
-    assert found(skipping(path)[0]) == set(rows)
+ROWS = [("room 1", "yes"), ("schön", "yes"), ("größer", "no"), *GOOD]
+OTHERS = {
+    "few accents": (table(ROWS).encode("cp1252"), 3, 0xF6, "WINDOWS-1252"),
+    "header": ("Größe,text\n1,a\n".encode("cp1252"), 1, 0xF6, "WINDOWS-1252"),
+    "Chinese": ("text,label\n正面,x\n".encode("gb18030"), 2, 0xD5, "WINDOWS-1252"),
+    "cut": (table(ROWS).encode() + b"cut \xe6\xad,yes\n", 21, 0xE6, "WINDOWS-1252"),
+    "surrogate": (table(ROWS).encode() + b"\xed\xb2\x80,no", 21, 0xED, "WINDOWS-1252"),
+    "NUL": (table(ROWS).encode() + b"o\0ne,yes\n", 21, 0, "UTF-16"),
+    "UTF-16": ("text,label\nä,ö\n".encode("utf-16"), 1, 0xFF, "UTF-16"),
+    "UTF-16, bare": ("text,label\n".encode("utf-16-le"), 1, 0, "UTF-16"),
+    "UTF-16, Apple": ("\ufefftext,label\n".encode("utf-16-be"), 1, 0xFE, "UTF-16"),
+}
 
 
-def test_the_conversion_is_named_even_if_the_row_is_not(save):
-    content = table([*GOOD, *[("", "no")] * 11]).encode() + b"sch\xf6n,yes\n"
-    path = save(content)
-    for message in (failing(path), skipping(path)[1][0]):
-        assert "0xf6" not in message
-        assert message.endswith(CONVERT)
-
-
-def test_the_conversion_is_named_if_it_would_make_the_second_class(save):
-    rows = [(f"{name} {i}", name) for name in ("gut", "schön") for i in range(4)]
-    path = save(table([*rows, ("sehr gut", "gut")]).encode("cp1252"))
-    message = failing(path, on_bad_rows="skip")
-    assert "has only the class 'gut' without its 4 bad rows" in message
-    assert message.endswith(CONVERT)
-
-
-@pytest.mark.parametrize("row", [b"o\0ne,yes", b",yes", b"x,is not UTF-8"])
-def test_other_bad_rows_need_no_conversion(save, row):
-    path = save(table(GOOD).encode() + row + b"\n")
-    for message in (failing(path), skipping(path)[1][0]):
-        assert "encoding" not in message
-        assert "iconv" not in message
+@pytest.mark.parametrize("way", ["raise", "skip"])
+@pytest.mark.parametrize(
+    ("content", "line", "byte", "name"), OTHERS.values(), ids=OTHERS
+)
+def test_a_file_in_another_encoding_is_to_be_converted(
+    save, content, line, byte, name, way
+):
+    assert failing(save(content), on_bad_rows=way).endswith(
+        f"is no UTF-8 text (line {line}, byte 0x{byte:02x}): {CONVERT.format(name)}"
+    )
 
 
 def test_without_bad_rows_both_ways_give_the_same(save):
@@ -443,31 +412,21 @@ def test_bad_rows_are_raised_or_skipped(save, value):
 # Files that cannot be used
 
 UNUSABLE = {
-    "empty": (b"", "is empty: it needs a header line"),
-    "blank": (b"\xef\xbb\xbf \r\n\n", "is empty: it needs a header line"),
+    "empty": (b"", "is empty: name a CSV file with a header line"),
+    "blank": (b"\xef\xbb\xbf \r\n\n", "is empty: name a CSV file with"),
     "header only": (b"text,label\n\n", "has no rows below its header: add some"),
-    "no labels": (b"text;class\na;b", "no column 'label' in its header, which holds "
-        "'text', 'class': set the argument label to"),
-    "no text": (b"a, b, c;label\n1;2\n", "no column 'text' in its header, which holds "
-        "'a, b, c', 'label': set the argument text to"),
-    "no columns": (b"a\tb\n1\t2\n", "no column 'text' or 'label' in its header, which "
-        "holds 'a', 'b': set the argument text and label to"),
-    "two labels": (b"label,text,label\n1,a,1\n", "more than one column 'label'"),
-    "quoted header": (b'"text"s,label\n', "holds a misplaced quote"),
-    "open header": (b'text,"label\na,b\n', "has a quote in line 1 that is not closed"),
-    "UTF-16": ("text,label\nä,ö\n".encode("utf-16"), "iconv -f UTF-16 -t UTF-8"),
-    "UTF-16, bare": ("text,label\n".encode("utf-16-le"), "(line 1: a NUL byte): save "
-        "it as `CSV UTF-8` if it is from a spreadsheet, or as UTF-8 in a text editor, "
-        "since it may be UTF-16, and try again."),
-    "UTF-16, German": ("öde,text,label\n".encode("utf-16-le"), "it may be UTF-16"),
-    "UTF-16, Apple": ("\ufefftext,label\n".encode("utf-16-be"), "is UTF-16: convert"),
-    "German": ("text,label\nä,x\nö,y\nü,z\n".encode("cp1252"),
-        f"is no UTF-8 text (line 2: byte 0xe4 is not UTF-8): {CONVERT}"),
-    "Chinese": ("text,label\n正面,x\n负面,y\n".encode("gb18030"), "iconv -f WINDOWS"),
-    "header": ("Größe,text,label\n1,a,b\n".encode("cp1252"), "(line 1: byte 0xf6"),
-    "workbook": (b"PK\x03\x04\x14\0\x06\0", "if it is from a spreadsheet"),
+    "line for Excel only": (b"sep=;\n", "header holds : set the arguments"),
+    "no labels": (b"text;class\na;b", "needs one column 'text' and one 'label', but "
+        "its header holds 'text', 'class': set the arguments text and label to"),
+    "no text": (b"a, b, c;label\n1;2\n", "its header holds 'a, b, c', 'label': set"),
+    "no columns": (b"a\tb\n1\t2\n", "its header holds 'a', 'b': set the arguments"),
+    "no header": (b"a film,good\nanother,bad\n", "or add the header line if it is"),
+    "two labels": (b"label,text,label\n1,a,1\n", "holds 'label', 'text', 'label'"),
+    "quoted header": (b'"text"s,label\n', "has a header with a quote not closed, or"),
+    "open header": (b'text,"label\na,b\n', "not closed in the row from line 1 to 2 ("),
+    "single quotes": (b"'text','label'\n'a','b'\n", "holds \"'text'\", \"'label'\""),
     "one class": (table([(i, "a") for i in range(9)]).encode(),
-        "has only the class 'a': it needs two classes"),
+        "needs two classes with 3 different texts each, but has 'a'."),
 }  # fmt: skip
 
 
@@ -501,22 +460,19 @@ def test_at_most_ten_columns_are_listed(save):
 def test_one_class_is_not_enough_after_leaving_out_the_others(save, bad):
     rows = [(f"text {i}", "no") for i in range(9)]
     message = failing(save(table([*rows, *bad])), on_bad_rows="skip")
-    assert (
-        f"has only the class 'no' without its {len(bad)} bad rows (line 11" in message
-    )
+    assert f"but has 'no' without its {len(bad)} bad rows (line 11" in message
 
 
 def test_no_class_is_not_enough_either(save):
     message = failing(save(table([("", "yes")])), on_bad_rows="skip")
-    assert "has no usable row without its 1 bad row (line 2: no text): it" in message
+    assert "but has none without its 1 bad row (line 2: no text)." in message
 
 
 @pytest.mark.parametrize(
     ("before", "rest", "line"),
     [
         ("", '"open,yes\nmore,no\n', 18),
-        ("", 'x,"', 18),
-        ("", '"closed\ntwice\n","open,yes\nmore\n', 20),
+        ("", '"closed\ntwice\n","open,yes\nmore\n', 18),
         ('"two\nlines",no\n', '"open,yes\n"quoted",no\nmore,yes\n', 20),
         ("\r\n", '"open,yes\nhe said "no",no\n', 19),
         ("", '"",,"",";"";",x\n"open\nand "quoted" inside",yes\n', 19),
@@ -524,12 +480,18 @@ def test_no_class_is_not_enough_either(save):
 )
 @pytest.mark.parametrize("separator", ",;\t")
 @pytest.mark.parametrize("way", ["raise", "skip"])
-def test_the_line_of_a_quote_that_is_not_closed_is_named(
+def test_the_row_of_a_quote_that_is_not_closed_is_named(
     save, before, rest, line, separator, way
 ):
     content = (before + rest).replace(",", separator)
     message = failing(save(table(GOOD, separator) + content), on_bad_rows=way)
-    assert f"has a quote in line {line} that is not closed" in message
+    assert f"a quote that is not closed in the row from line {line} to " in message
+
+
+def test_a_quote_that_is_not_closed_in_the_last_line_spoils_that_line_only(save):
+    data, (message,) = skipping(save(table(GOOD) + 'x,"'))
+    assert "left out 1 bad row (line 18: a quote not closed" in message
+    assert found(data) == set(GOOD)
 
 
 # Size
@@ -598,7 +560,7 @@ def test_what_is_written_is_read_and_split_well(save, rows, separator):
     assert len(places) == len(set(places))
 
 
-LOST = [row for row, reason in BAD.items() if "line" not in reason]
+LOST = [row for row, reason in BAD.items() if "line" not in reason and b"\\" not in row]
 
 
 @settings(max_examples=60, deadline=None)
@@ -640,9 +602,6 @@ DIALECTS = {
     "spaces": "text, label\n" + lines_of('"{}", {}'),
     "label first": "label,  text\n" + lines_of('{1},  "{0}"'),
     "spaces at semicolons": "label; text\n" + lines_of('{1}; "{0}"'),
-    "all in single quotes": "'text','label'\n" + lines_of("'{}','{}'"),
-    "rows in single quotes": "text;label\n" + lines_of("'{}';'{}'"),
-    "texts in single quotes": "text, label\n" + lines_of("'{}', {}"),
     "line for Excel": "sep=;\ntext;label\n" + lines_of("{};{}"),
     "quoted line for Excel": '"sep=|"\r\ntext|label\n' + lines_of("{}|{}"),
     "another separator for Excel": "SEP=^\ntext^label\n" + lines_of("{}^{}"),
@@ -656,40 +615,20 @@ def test_a_dialect_is_read_as_meant(save, content):
     assert found(from_csv(save(content))) == ROOMS
 
 
-@pytest.mark.parametrize("label", ["{}", '"{}"'])
-def test_backslashes_before_quotes_are_escapes(save, label):
-    content = "text,label\n" + lines_of('"say \\"{}\\" in C:\\\\x now",' + label)
-    expected = {(f'say "{text}" in C:\\x now', name) for text, name in ROOMS}
-    assert found(from_csv(save(content))) == expected
-
-
-def test_backslashes_before_single_quotes_are_escapes(save):
-    content = "text,label\n" + lines_of("'it\\'s {}','{}'")
-    assert found(from_csv(save(content))) == {(f"it's {t}", n) for t, n in ROOMS}
-
-
-def test_other_backslashes_stay(save):
+def test_backslashes_and_apostrophes_stay(save):
     rows = [*GOOD, ("C:\\", "yes"), ("C:\\temp", "no"), ('a "b\\" c', "yes")]
+    rows += [("'tis", "yes"), ("'Go' and 'come'", "no"), ("a", "don't know 'yes'")]
+    rows += [(f"{i}", "don't know 'yes'") for i in "bc"]
     assert found(from_csv(save(table(rows)))) == set(rows)
-    content = table(rows) + '"say \\"hi\\"",yes\n'  # so that it is no escape
-    assert "line 21: a quote inside a quoted field" in failing(save(content))
-
-
-def test_apostrophes_stay(save):
-    rows = [(f"'{text}' 'tis", label) for text, label in GOOD]
-    assert found(from_csv(save(table(rows)))) == set(rows)
-    rows = [(f"'{text}'", f"'{label}'") for text, label in GOOD]
-    quoted = table([], header=("text", "label")) + "".join(
-        f'"{text}","{label}"\n' for text, label in rows
-    )
-    assert found(from_csv(save(quoted))) == set(rows)
 
 
 MISREAD = {
-    "tab": ("text;label", '{};\t"{}"', "white space other than a space before a quote"),
-    "mixed": ("label,text", "{1};room", "1 instead of 2, since ';' separates them"),
+    "mixed": ("label,text", "{1};room", "number of fields 1 instead of 2"),
     "bare": ("label,text", "{1},{0}", "number of fields 3 instead of 2"),
-    "decimal": ("label,text,x", "{1},room,3,5", "4 instead of 3, perhaps with a comma"),
+    "decimal": ("label,text,x", "{1},room,3,5", "number of fields 4 instead of 3"),
+    "single quotes": ("text;label", "'{}';'{}'", "single quotes around the label"),
+    "single quotes, bare": ("text,label", "'{}',{}", "number of fields 3 instead of 2"),
+    "backslash": ("text,label", '"a \\"{}\\" b",{}', "a quote not closed, or inside"),
 }
 
 
@@ -701,8 +640,8 @@ def test_a_dialect_that_cannot_be_read_gives_bad_rows(save, header, form, reason
 
 
 SPELLINGS = [
-    (["0", "0.0", "0,0", "0.00", "-0", "０", "٠"], "0"),
-    (["1", "1.0", "+1", "１", "１．０", "१"], "1"),
+    (["0", "0.0", "0,0", "0.00", "+0", "０"], "0"),
+    (["1", "1.0", "+1", "１", "１．０", "①"], "1"),
     (["-1", "−1", "-1.0", "－１"], "-1"),
     (["True", "true", "TRUE"], "True"),
     (["été", unicodedata.normalize("NFD", "été"), "ÉTÉ"], "été"),
@@ -710,7 +649,7 @@ SPELLINGS = [
     (["❤", "❤\ufe0f"], "❤"),
 ]
 DIFFERENT = [
-    *("1", "01", "1.1", "1.10", "1.000", "10", "-1", "1²", "①", "+", "-", "C++", "C"),
+    *("1", "01", "1.1", "1.10", "1.000", "10", "-1", "+", "-", "C++", "C"),
     *("good", "good.", "दिन", "दान", "😀", "😡", "résumé", "resume", "True", "yes"),
 ]
 
@@ -743,7 +682,7 @@ def test_composed_and_decomposed_texts_are_the_same(save):
     spelt = [(unicodedata.normalize(form, t), len(t)) for t in texts for form in FORMS]
     data, (message,) = skipping(save(table(spelt)))
     assert {text for text, _ in found(data)} == {*texts}
-    assert "left out 40 rows repeating" in message
+    assert "left out rows that repeat a text: 40" in message
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -775,19 +714,21 @@ def test_bad_records_are_named_with_their_line(save):
     assert "left out 6 bad rows (line 17: no text; line 18: no label; " in message
     assert "; ".join(f"line {i}: no JSON object" for i in (19, 20, 21, 22)) in message
     message = failing(save('{"body": "a", "label": 1}\n{"body": "b", "label": 2}'))
-    assert "no column 'text' in the record of line 1, which holds 'body'" in message
+    assert "needs one column 'text' and one 'label', but its header holds 'body'" in (
+        message
+    )
 
 
 CONTAINERS = {
     "workbook": (b"PK\x03\x04\x14\0", "a workbook (.xlsx)"),
-    "Parquet": (b"PAR1\x15\0", "pandas.read_parquet"),
+    "Parquet": (b"PAR1\x15\0", "a Parquet file"),
     "old Excel": (b"\xd0\xcf\x11\xe0\xa1", ".xls"),
     "PDF": (b"%PDF-1.7\n\xe2", "a PDF"),
-    "xz": (b"\xfd7zXZ\0", "unpack it first"),
+    "xz": (b"\xfd7zXZ\0", "or unpack it, and try again"),
     "web page": (b"<!DOCTYPE HTML>\n<html>", "a web page"),
-    "tar": (gzip.compress(b"own.csv".ljust(257, b"\0") + b"ustar  \0"), ".tar"),
-    "half of gzip": (gzip.compress(b"text,label\n" * 99)[:-9], "cut short"),
-    "no gzip": (b"\x1f\x8b\x08 and so on", "damaged"),
+    "tar": (gzip.compress(b"own.csv".ljust(257, b"\0") + b"ustar  \0"), "byte 0x00"),
+    "half of gzip": (gzip.compress(b"text,label\n" * 99)[:-9], "ended before the end"),
+    "no gzip": (b"\x1f\x8b\x08 and so on", "cannot be read ("),
 }
 
 
@@ -818,26 +759,14 @@ def test_the_home_folder_is_meant_by_a_tilde(tmp_path, monkeypatch, kind):
         corpora.documents(kind("~/own.csv"))
 
 
-def test_a_missing_header_line_is_supposed(save):
-    assert "the header line may be missing" in failing(
-        save(table(GOOD[1:], header=GOOD[0]))
-    )
-    for header in (("text", "x"), ("x", "label")):
-        assert "header line may" not in failing(save(table(GOOD, header=header)))
-
-
-def test_numbers_in_place_of_classes_are_named_as_the_cause(save):
+def test_numbers_in_place_of_classes_are_refused(save):
     prices = [(f"thing {i}", 1000 + 13.5 * i) for i in range(60)]
     for way in ("raise", "skip"):
         message = failing(save(table(prices)), on_bad_rows=way)
-        assert "has 60 labels, all different (is this a number, or another" in message
-    some = [*prices, *((f"more {i}", 1000 + 13.5 * i) for i in range(20))]
-    assert "has 60 labels for 80 texts (is" in failing(save(table(some)))
-    kept, (message,) = skipping(save(table([*GOOD, *prices])))
-    assert found(kept) == {*GOOD}
-    assert "left out 60 bad rows" in message
+        assert "has 60 labels for 60 texts, but needs 3 different texts for" in message
+        assert "make classes of numbers, for instance with `pandas.cut`" in message
     few = [(f"text {i}", f"class {i % 9}") for i in range(18)]
-    assert "class 'class 0' has 2 of at least 3" in failing(save(table(few)))
+    assert "has 9 labels for 18 texts" in failing(save(table(few)))
 
 
 # The sample, and where things are

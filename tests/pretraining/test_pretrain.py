@@ -370,11 +370,11 @@ UNUSABLE = {
     "folder": (..., "Is a directory"),
     "empty": (b"", "is empty"),
     "blank": (b"\n  \n\t\r\n\n", "is empty"),
-    "tags": (b"<br />\n<p></p>\n", "is empty"),
+    "tags": (b"<br />\n<p></p>\n", "nothing but markup"),
     "utf-16": ("Ein schöner Film\n".encode("utf-16"), "no UTF-8"),
-    "latin-1": ("Good.\nEin schöner Film\n".encode("latin-1"), "not UTF-8 (line 2"),
+    "latin-1": ("Good.\nEin schöner Film\n".encode("latin-1"), "no UTF-8 text (line 2"),
     "binary": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "no UTF-8"),
-    "bytes": (bytes(range(1, 256)), "not UTF-8"),
+    "bytes": (bytes(range(1, 256)), "no UTF-8"),
     "short": (b"Too short.\nSo is this.\n", "too short"),
 }
 
