@@ -5,18 +5,14 @@ torch is imported inside the functions only: `doctor` asks before it is installe
 
 import ctypes
 import gc
-import math
 import os
 import sys
 import time
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 # How long a thread of OpenMP spins before it sleeps: GNU's library (Linux) counts turns
 # of a loop, LLVM's and Intel's (macOS, Windows) count milliseconds.
 WAITING = {"GOMP_SPINCOUNT": "3000", "KMP_BLOCKTIME": "1"}
-MEMBERSHIP, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 PRECISIONS = ("float32", "bfloat16")
 WORTH_IT = 1.5  # times as fast must bfloat16 be, or float32 is kept
@@ -39,19 +35,17 @@ def share_cores() -> None:
 
 def waiting() -> dict[str, str]:
     """Return the settings of how threads wait; they spin if there is none."""
-    names = {*WAITING, "OMP_WAIT_POLICY"} & {*os.environ}
-    return {name: os.environ[name] for name in sorted(names)}
+    names = ("GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_WAIT_POLICY")
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def cores() -> int:
     """Return how many cores affinity and containers let this process use."""
-    if hasattr(os, "process_cpu_count"):  # Python 3.13
-        usable = os.process_cpu_count()
-    elif hasattr(os, "sched_getaffinity"):  # Linux
-        usable = len(os.sched_getaffinity(0))
-    else:
-        usable = os.cpu_count()
-    return max(1, min([usable or 1, *_quotas()]))
+    try:
+        import joblib
+    except ImportError:  # before set-up
+        return os.cpu_count() or 1
+    return joblib.cpu_count()
 
 
 def use_cores() -> None:
@@ -60,26 +54,6 @@ def use_cores() -> None:
 
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(cores())
-
-
-def _quotas() -> Iterator[int]:
-    """Yield the limits of this process's control groups (Linux), in whole cores."""
-    lines = MEMBERSHIP.read_text().splitlines() if MEMBERSHIP.is_file() else []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:  # version 2
-            root, names = CGROUPS, ["cpu.max"]
-        elif "cpu" in controllers.split(","):
-            root, names = CGROUPS / "cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
-        else:
-            continue
-        group = root / path.lstrip("/")
-        for folder in (group, *group.parents):
-            files = [folder / name for name in names]
-            if all(file.is_file() for file in files):
-                quota, period = " ".join(file.read_text() for file in files).split()
-                if quota not in ("max", "-1"):
-                    yield math.ceil(int(quota) / int(period))
 
 
 def matrix_throughput(
@@ -121,12 +95,12 @@ def bf16_is_faster(device: str = "cpu") -> bool:
     COURSE_PRECISION decides instead. A device without bfloat16 is not faster.
     """
     wanted = os.environ.get("COURSE_PRECISION")
-    if wanted in PRECISIONS:
+    if wanted:
+        if wanted not in PRECISIONS:
+            raise ValueError(
+                f"COURSE_PRECISION is '{wanted}': set float32 or bfloat16, or unset it."
+            )
         return wanted == "bfloat16"
-    if wanted is not None:
-        raise ValueError(
-            f"COURSE_PRECISION is '{wanted}': set float32 or bfloat16, or unset it."
-        )
     best = dict.fromkeys(PRECISIONS, 0.0)
     try:
         for dtype in PRECISIONS * ROUNDS:
@@ -142,10 +116,9 @@ def precision(device: str = "cpu") -> str:
 
 
 def autocast(model, wanted: str | None = None):
-    """Return a context in which a model's matrix products have a precision.
+    """Return a context for a model's matrix products on its device.
 
-    It follows the model's device; `wanted` is "bfloat16", "float32" or, without it,
-    the faster one there.
+    `wanted` is "bfloat16", "float32" or, without it, the faster one there.
     """
     import torch
 
@@ -161,11 +134,8 @@ def keep_freed_memory() -> bool:
     page by page, filled with zeros: up to a third of a training step when measured.
     Costs memory that others could have had. Only glibc can (not macOS, not Windows).
     """
-    mallopt = _of_glibc("mallopt")
-    if mallopt is None:
-        return False
     settings = ((MMAP_MAX, 0), (TRIM_THRESHOLD, NEVER), (TOP_PAD, AHEAD))
-    return all([mallopt(name, value) for name, value in settings])
+    return all([_glibc("mallopt", *setting) for setting in settings])
 
 
 def release_freed_memory() -> bool:
@@ -175,11 +145,8 @@ def release_freed_memory() -> bool:
     in use, but for what other threads have freed.
     """
     gc.collect()
-    mallopt = _of_glibc("mallopt")
-    if mallopt is None:
-        return False
     settings = ((MMAP_MAX, 2**16), (MMAP_THRESHOLD, LARGE), (TRIM_THRESHOLD, LARGE))
-    set_up = all([mallopt(name, value) for name, value in (*settings, (TOP_PAD, 0))])
+    set_up = all([_glibc("mallopt", *setting) for setting in (*settings, (TOP_PAD, 0))])
     trim_freed_memory()
     bytearray(LARGE // 2)  # freed at once, and with it the end of this thread's heap
     return set_up
@@ -187,13 +154,12 @@ def release_freed_memory() -> bool:
 
 def trim_freed_memory() -> None:
     """Give the system the pages of freed blocks between others, where glibc can."""
-    malloc_trim = _of_glibc("malloc_trim")
-    if malloc_trim is not None:
-        malloc_trim(0)
+    _glibc("malloc_trim", 0)
 
 
-def _of_glibc(name: str):
-    """Return a function of glibc, or None where the C library is another one."""
+def _glibc(name: str, *values: int) -> bool:
+    """Call a function of glibc; return False where it fails or is missing."""
     if not sys.platform.startswith("linux"):
-        return None
-    return getattr(ctypes.CDLL(None), name, None)
+        return False
+    function = getattr(ctypes.CDLL(None), name, None)
+    return function is not None and bool(function(*values))

@@ -1,5 +1,6 @@
 """What the machine can do is counted, measured and set as promised."""
 
+import io
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from joblib.externals.loky.backend import context
 
 from helpers import course, hardware
 from helpers.paths import ROOT
@@ -131,60 +133,41 @@ def test_openmp_reads_the_setting_before_it_starts(program):
     assert spin_counts(program) == {hardware.WAITING["GOMP_SPINCOUNT"]}
 
 
-def limit(monkeypatch, folder, membership: str, files: dict[str, str]):
-    """Put a process of a machine with 8 cores into control groups."""
-    for name, content in files.items():
-        path = folder / "cgroup" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    (folder / "membership").write_text(membership)
-    monkeypatch.setattr(hardware, "MEMBERSHIP", folder / "membership")
-    monkeypatch.setattr(hardware, "CGROUPS", folder / "cgroup")
-    monkeypatch.setattr(os, "process_cpu_count", lambda: 8, raising=False)
-
-
-V1 = "3:memory:/\n2:cpu,cpuacct:/job\n1:name=systemd:/\n0::/\n"
-QUOTA, PERIOD = "cpu.cfs_quota_us", "cpu.cfs_period_us"
-
-
 @pytest.mark.parametrize(
-    ("membership", "files", "cores"),
+    ("limit", "cores"),
     [
-        ("0::/\n", {}, 8),
-        ("0::/\n", {"cpu.max": "max 100000\n"}, 8),
-        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
-        ("0::/\n", {"cpu.max": "150000 100000\n"}, 2),
-        ("0::/\n", {"cpu.max": "10000 100000\n"}, 1),
-        ("0::/\n", {"cpu.max": "9000000 100000\n"}, 8),
-        ("0::/a/b\n", {"a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"}, 3),
-        ("0::/a/b\n", {"a/b/cpu.max": "300000 100000", "cpu.max": "400000 100000"}, 3),
-        ("0::/../x\n", {"cpu.max": "200000 100000\n"}, 2),
-        (V1, {f"cpu/{QUOTA}": "-1\n", f"cpu/{PERIOD}": "100000\n"}, 8),
-        (V1, {f"cpu/{QUOTA}": "50000\n", f"cpu/{PERIOD}": "25000\n"}, 2),
-        (V1, {f"cpu/job/{QUOTA}": "50000\n", f"cpu/job/{PERIOD}": "25000\n"}, 2),
-        (V1, {f"memory/{QUOTA}": "50000\n", f"memory/{PERIOD}": "25000\n"}, 8),
+        ("max 100000\n", 8),
+        ("200000 100000\n", 2),
+        ("150000 100000\n", 2),
+        ("10000 100000\n", 1),
+        ("9000000 100000\n", 8),
     ],
 )
-def test_a_container_limits_the_cores(monkeypatch, tmp_path, membership, files, cores):
-    limit(monkeypatch, tmp_path, membership, files)
+def test_a_container_limits_the_cores(monkeypatch, limit, cores):
+    limits = {"/sys/fs/cgroup/cpu.max": limit}
+    monkeypatch.setattr(context.os.path, "exists", lambda name: name in limits)
+    monkeypatch.setattr(
+        context, "open", lambda name: io.StringIO(limits[name]), raising=False
+    )
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    affinity = set(range(8))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: affinity, raising=False)
     assert hardware.cores() == cores
 
 
-def test_affinity_limits_the_cores(monkeypatch, tmp_path):
-    limit(monkeypatch, tmp_path, "0::/\n", {})
-    monkeypatch.delattr(os, "process_cpu_count")
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {2, 5, 7}, raising=False)
-    assert hardware.cores() == 3
-    monkeypatch.delattr(os, "sched_getaffinity")
-    assert hardware.cores() == 8
+@ON_LINUX
+def test_affinity_limits_the_cores():
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+    code += "from helpers import hardware; print(hardware.cores())"
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, cwd=ROOT, text=True) == "1\n"
 
 
-def test_no_core_can_be_counted(monkeypatch, tmp_path):
-    limit(monkeypatch, tmp_path, "0::/\n", {})
-    monkeypatch.setattr(hardware, "MEMBERSHIP", tmp_path / "none, as on macOS")
-    monkeypatch.setattr(os, "process_cpu_count", lambda: None)
-    assert hardware.cores() == 1
+@pytest.mark.parametrize(("counted", "cores"), [(8, 8), (None, 1)])
+def test_cores_are_counted_before_set_up(monkeypatch, counted, cores):
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    monkeypatch.setattr(os, "cpu_count", lambda: counted)
+    assert hardware.cores() == cores
 
 
 @pytest.mark.parametrize(("users", "threads"), [(None, [3]), ("5", [])])

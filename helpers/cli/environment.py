@@ -1,8 +1,7 @@
 """Where the packages of the course belong, and what is missing there.
 
-Standard library only, because this runs before anything is installed. The packages go
-into the environment in use (virtual, conda, CI, Colab) or else into `.venv` beside the
-README; `install` puts them there.
+Standard library only. The packages go into the environment in use (virtual, conda, CI,
+Colab) or else into `.venv` beside the README.
 """
 
 import os
@@ -12,13 +11,12 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from importlib.metadata import Distribution
 from pathlib import Path
-from sysconfig import get_path
 
 from helpers import paths
 
 VENV = paths.ROOT / ".venv"
-MARKER = "course-setup-unfinished"  # lies in an environment while set-up works on it
-LINK = "course.pth"  # lies beside the packages and leads to `helpers`
+MARKER = "course-setup-unfinished"
+NEW_ENOUGH = r"(?m)^version\w* *= *3\.(1[1-9]|[2-9]\d)"
 MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "ipython": "IPython"}
 HALF_INSTALLED = "only half installed"
 
@@ -40,21 +38,18 @@ class Target:
         return self.prefix == Path(sys.prefix)
 
     @property
-    def usable(self) -> bool:
-        """Whether it has an interpreter that is new enough."""
-        if self.running:
-            return True
-        config = self.prefix / "pyvenv.cfg"
-        if not (config.is_file() and os.path.exists(self.python)):
-            return False
-        text = config.read_text(encoding="utf-8", errors="replace")
-        version = re.search(r"(?m)^version\w* *= *(\d+)\.(\d+)", text)
-        return bool(version) and (int(version[1]), int(version[2])) >= (3, 11)
+    def marker(self) -> Path:
+        """The file that lies there while set-up changes the environment."""
+        return self.prefix / MARKER
 
     @property
-    def unfinished(self) -> bool:
-        """Whether a set-up of it was interrupted, or is going on."""
-        return (self.prefix / MARKER).exists()
+    def usable(self) -> bool:
+        """Whether it is whole, with an interpreter that is new enough."""
+        config = self.prefix / "pyvenv.cfg"
+        if self.running or self.marker.exists() or not config.is_file():
+            return self.running
+        text = config.read_text(encoding="utf-8", errors="replace")
+        return os.path.exists(self.python) and bool(re.search(NEW_ENOUGH, text))
 
     @property
     def folders(self) -> list[str]:
@@ -65,21 +60,18 @@ class Target:
         others = {str(paths.ROOT), *foreign()}
         return [entry for entry in sys.path if os.path.realpath(entry) not in others]
 
-    @property
-    def link(self) -> Path:
-        """The file that makes `import helpers` work there, from any folder."""
-        return Path(get_path("purelib") if self.running else self.folders[0], LINK)
-
 
 def choose() -> Target:
     """Return the environment that the packages belong into."""
-    ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    conda = (
-        os.environ.get("CONDA_PREFIX") == sys.prefix
-        and os.environ.get("CONDA_DEFAULT_ENV") != "base"
+    variables = os.environ.get
+    in_use = (
+        sys.prefix != sys.base_prefix,  # a virtual environment
+        variables("CONDA_PREFIX") == sys.prefix
+        and variables("CONDA_DEFAULT_ENV") != "base",
+        variables("CI", "") not in ("", "0", "false"),
+        "COLAB_RELEASE_TAG" in os.environ,
     )
-    virtual = sys.prefix != sys.base_prefix
-    if ci or conda or virtual or "COLAB_RELEASE_TAG" in os.environ:
+    if any(in_use):
         return Target(sys.executable, Path(sys.prefix))
     python = "Scripts/python.exe" if os.name == "nt" else "bin/python"
     return Target(str(VENV / python), VENV)
@@ -132,20 +124,14 @@ def intruders(target: Target) -> list[str]:
 
     It lies beside the notebooks, in PYTHONPATH, or belongs to another `helpers`.
     """
-    names = [MODULES.get(name, name.replace("-", "_")) for name in pins()]
+    names = [MODULES.get(name, name.replace("-", "_")) for name in ("helpers", *pins())]
     remedies = {str(paths.NOTEBOOKS): "rename it"}
     remedies |= {folder: f"take {folder} out of PYTHONPATH" for folder in foreign()}
-    places = [(folder, name) for folder in remedies for name in ("helpers", *names)]
-    places += [(folder, "helpers") for folder in target.folders]
-    specs = [(folder, PathFinder.find_spec(name, [folder])) for folder, name in places]
+    places = [(name, folder) for folder in remedies for name in names]
+    places += [("helpers", folder) for folder in target.folders]
     return [
-        f"{spec.origin} is imported in place of the {spec.name} that the course needs: "
+        f"{spec.origin} is imported in place of the {name} that the course needs: "
         + remedies.get(folder, "uninstall it")
-        for folder, spec in specs
-        if spec and spec.origin
+        for name, folder in places
+        if (spec := PathFinder.find_spec(name, [folder])) and spec.origin
     ]
-
-
-def link_text() -> str:
-    """Return what LINK has to say: in ASCII, since systems disagree about letters."""
-    return f"import sys; sys.path.append({ascii(str(paths.ROOT))})\n"

@@ -5,22 +5,28 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
 import psutil
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
 from helpers import paths
-from helpers.cli.progress import StatusLine
+from helpers.cli.progress import progress
 from helpers.data import assets
 
 SOLUTIONS = "solutions"
 SAMPLE_SECONDS = 0.25
 LINES_OF_CELL = 3
+KERNEL = {
+    "display_name": "Python 3 (ipykernel)",
+    "language": "python",
+    "name": "python3",
+}
 
 
 @dataclass
@@ -32,64 +38,49 @@ class Outcome:
     peak_gb: float = 0.0
     cells: list[NotebookNode] = field(default_factory=list)
     cell: int = 0  # which of the cells runs or has failed
-    failure: str = ""
+    failed: bool = False
     results: dict = field(default_factory=dict)
 
 
-def run(
-    chosen: list[Path],
-    save: bool,
-    cached: Path = paths.CACHED_RESULTS,
-    published: Path = paths.RESULTS,
-) -> bool:
+def run(chosen: list[Path], save: bool) -> bool:
     """Execute notebooks one after the other and print a table; True if all went well.
 
-    With `save`, outputs go back into the notebook and results into `published`, for
+    With `save`, outputs go back into the notebook and results into data/results, for
     each chapter that ran to its end; its worked solutions are executed and saved, too.
     """
     if save:
         with_solutions = ((p, p.parent / SOLUTIONS / p.name) for p in chosen)
         chosen = [p for pair in with_solutions for p in pair if p.exists()]
-    outcomes = [_run_one(path, save, cached, published) for path in chosen]
+    outcomes = [_run_one(path, save) for path in chosen]
     print("\n" + table(outcomes) + "\n")
-    return not any(outcome.failure for outcome in outcomes)
+    return not any(outcome.failed for outcome in outcomes)
 
 
-def _run_one(path: Path, save: bool, cached: Path, published: Path) -> Outcome:
+def _run_one(path: Path, save: bool) -> Outcome:
     """Execute one notebook and keep its results."""
-    kind = f"{SOLUTIONS} " if path.parent.name == SOLUTIONS else ""
-    outcome = Outcome(kind + path.stem)
+    solution = path.parent.name == SOLUTIONS
+    outcome = Outcome(f"{SOLUTIONS} {path.stem}" if solution else path.stem)
+    results = paths.CACHED_RESULTS / f"{paths.id_of(path)}.json"
     try:
         notebook = nbformat.read(path, as_version=4)
-        _execute(notebook, path.parent, cached, outcome)
-    except (CellExecutionError, RuntimeError, ValueError) as error:
-        return _failed(outcome, _failure(outcome, error))
-    print(f"{path.stem}: done after {outcome.minutes:.2f} minutes", flush=True)
-    results = cached / f"{paths.id_of(path)}.json"
-    if results.is_file() and path.parent.name != SOLUTIONS:
-        try:
+        _execute(notebook, path.parent, outcome)
+        print(f"{path.stem}: done after {outcome.minutes:.2f} minutes", flush=True)
+        if results.is_file() and not solution:
             outcome.results = _add_costs(results, outcome)
-        except (RuntimeError, ValueError) as error:
-            return _failed(outcome, f"{outcome.name} FAILED: in {results}, {error}")
+    except (CellExecutionError, RuntimeError, ValueError) as error:
+        outcome.failed = True
+        print(_failure(outcome, error), file=sys.stderr, flush=True)
+        return outcome
     if save:
         paths.write(path, nbformat.writes(tidy(notebook)) + "\n")
-        if outcome.results:
-            published.mkdir(parents=True, exist_ok=True)
-            for file in (results, *cached.glob(f"{paths.id_of(path)}_*.png")):
-                paths.write(published / file.name, file.read_bytes())
+        pictures = results.parent.glob(f"{results.stem}_*.png")
+        for file in (results, *pictures) if outcome.results else ():
+            paths.RESULTS.mkdir(parents=True, exist_ok=True)
+            paths.write(paths.RESULTS / file.name, file.read_bytes())
     return outcome
 
 
-def _failed(outcome: Outcome, sentence: str) -> Outcome:
-    """Note why a chapter failed, and say so at once."""
-    outcome.failure = sentence
-    print(sentence, file=sys.stderr, flush=True)
-    return outcome
-
-
-def _execute(
-    notebook: NotebookNode, folder: Path, cached: Path, outcome: Outcome
-) -> None:
+def _execute(notebook: NotebookNode, folder: Path, outcome: Outcome) -> None:
     """Run all cells in a fresh kernel and measure. Raises what nbclient raises."""
     cells = notebook.cells
     outcome.cells = [c for c in cells if c.cell_type == "code" and c.source.strip()]
@@ -108,27 +99,27 @@ def _execute(
         shutdown_kernel="immediate",  # asked to end, some print a traceback
         on_cell_execute=started,
     )
-    environment = os.environ | {"COURSE_RESULTS": str(cached)}
-    line = StatusLine()
+    environment = os.environ | {"COURSE_RESULTS": str(paths.CACHED_RESULTS)}
     begin = time.monotonic()
-    with ThreadPoolExecutor(1) as pool:  # in the main thread, nbclient takes Ctrl-C
+
+    def status() -> str:
+        return (
+            f"{outcome.name}: cell {outcome.cell + 1} of {len(outcome.cells)}, "
+            f"{outcome.minutes:.1f} minutes, peak memory {outcome.peak_gb:.2f} GB"
+        )
+
+    # in the main thread, nbclient takes Ctrl-C
+    with progress(status), ThreadPoolExecutor(1) as pool:
         work = pool.submit(client.execute, env=environment)
         try:
             while not work.done():
-                seconds = time.monotonic() - begin
-                outcome.peak_gb = max(outcome.peak_gb, _children_gb())
-                line.show(
-                    f"{outcome.name}: cell {outcome.cell + 1} of {len(outcome.cells)}, "
-                    f"{seconds:.0f} s, peak memory {outcome.peak_gb:.2f} GB"
-                )
                 time.sleep(SAMPLE_SECONDS)
+                outcome.peak_gb = max(outcome.peak_gb, _children_gb())
+                outcome.minutes = (time.monotonic() - begin) / 60
         except KeyboardInterrupt:
             for child in psutil.Process().children(recursive=True):
                 child.kill()
             raise
-        finally:
-            line.clear()
-            outcome.minutes = (time.monotonic() - begin) / 60
     work.result()
 
 
@@ -136,41 +127,39 @@ def _children_gb() -> float:
     """Return the resident memory of the kernel and of what it has started."""
     total = 0
     for process in psutil.Process().children(recursive=True):
-        try:
+        with suppress(psutil.Error):  # it has just ended
             total += process.memory_info().rss
-        except psutil.Error:  # it has just ended
-            continue
     return total / 1e9
 
 
 def _failure(outcome: Outcome, error: Exception) -> str:
-    """Say which cell failed, how it begins and what the error is."""
-    if not outcome.cells:
-        return f"{outcome.name} FAILED: not a readable notebook ({error})"
+    """Say what the error is, and of a cell that failed how it begins."""
     if isinstance(error, CellExecutionError):
         *_, last = ["", *error.evalue.strip().splitlines()]
         message = f"{error.ename}: {last}"
-    else:
+    elif isinstance(error, DeadKernelError):
         message = f"{error} (the peak memory was {outcome.peak_gb:.1f} GB)"
+    else:
+        return f"{outcome.name} FAILED: {error}"
     source = outcome.cells[outcome.cell].source.strip().splitlines()[:LINES_OF_CELL]
     where = f"code cell {outcome.cell + 1} of {len(outcome.cells)}"
-    cell = "".join(f"\n    {line}" for line in source)
-    return f"{outcome.name} FAILED in {where}: {message}{cell}"
+    return "\n    ".join([f"{outcome.name} FAILED in {where}: {message}", *source])
 
 
 def _add_costs(file: Path, outcome: Outcome) -> dict:
     """Add what the run cost to the results the chapter recorded; return them all.
 
-    Raises ValueError for a damaged file, AssetError for an asset that does not exist.
+    Raises ValueError for a damaged file or an asset that does not exist.
     """
-    recorded = json.loads(file.read_text(encoding="utf-8"))
-    used = recorded.get("assets")
+    try:
+        recorded = json.loads(file.read_text(encoding="utf-8"))
+        used = [assets.lookup(name) for name in recorded.get("assets", ())]
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"in {file}, {error}") from error
     recorded["run"] = {
         "minutes": round(outcome.minutes, 2),
         "peak_memory_gb": round(outcome.peak_gb, 2),
-        "download_mb": None
-        if used is None
-        else sum(assets.lookup(name).download_mb for name in used),
+        "download_mb": sum(asset.download_mb for asset in used),
     }
     paths.write(file, json.dumps(recorded, indent=1, ensure_ascii=False) + "\n")
     return recorded.get("results", {})
@@ -179,11 +168,7 @@ def _add_costs(file: Path, outcome: Outcome) -> dict:
 def tidy(notebook: NotebookNode) -> NotebookNode:
     """Remove what differs between machines and runs from an executed notebook."""
     notebook.metadata.pop("widgets", None)
-    notebook.metadata["kernelspec"] = {
-        "display_name": "Python 3 (ipykernel)",
-        "language": "python",
-        "name": "python3",
-    }
+    notebook.metadata["kernelspec"] = dict(KERNEL)
     notebook.metadata.get("language_info", {}).pop("version", None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -192,16 +177,13 @@ def tidy(notebook: NotebookNode) -> NotebookNode:
 
 def table(outcomes: list[Outcome]) -> str:
     """Return minutes, peak memory and key results of each chapter as text."""
-    rows = [("Chapter", "Minutes", "Peak GB", "Key results")]
+    width = max(len(outcome.name) for outcome in outcomes)
+    lines = [f"{'Chapter':<{width}}  Minutes  Peak GB  Key results"]
     for outcome in outcomes:
-        keys = [k for k, entry in outcome.results.items() if entry.get("key")]
-        shown = [_result(k, outcome.results[k]) for k in keys]
-        first, *others = ["FAILED"] if outcome.failure else shown or [""]
-        costs = f"{outcome.minutes:.2f}", f"{outcome.peak_gb:.2f}"
-        rows += [(outcome.name, *costs, first)]
-        rows += [("", "", "", other) for other in others]
-    width = max(len(row[0]) for row in rows)
-    lines = (f"{a:<{width}}  {b:>7}  {c:>7}  {d}".rstrip() for a, b, c, d in rows)
+        keys = [_result(k, v) for k, v in outcome.results.items() if v.get("key")]
+        shown = f"\n{'':{width + 20}}".join(["FAILED"] if outcome.failed else keys)
+        costs = f"{outcome.minutes:7.2f}  {outcome.peak_gb:7.2f}"
+        lines.append(f"{outcome.name:<{width}}  {costs}  {shown}")
     return "\n".join(lines)
 
 

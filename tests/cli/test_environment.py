@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from helpers import paths
-from helpers.cli import environment
+from helpers.cli import environment, install
 
 
 @pytest.fixture
@@ -122,9 +122,8 @@ def test_a_package_with_empty_metadata_is_half_installed(target):
 
 
 def test_the_link_leads_to_helpers_in_a_folder_with_any_name(target):
-    assert target.link.parent == site(target.prefix)
-    text = environment.link_text()
-    assert text.isascii()
+    install.link(target)
+    text = (site(target.prefix) / install.LINK).read_text(encoding="ascii")
     scope = {}
     exec(text, scope)
     assert sys.path.pop() == str(paths.ROOT)
@@ -192,6 +191,14 @@ def test_only_a_venv_of_a_new_enough_python_is_usable(target, config, usable):
     if config:
         (target.prefix / "pyvenv.cfg").write_text(config, encoding="utf-8")
     assert target.usable is usable
+
+
+def test_a_venv_that_is_being_changed_is_not_usable(target):
+    Path(target.python).touch()
+    (target.prefix / "pyvenv.cfg").write_text("version = 3.12.1\n", encoding="utf-8")
+    assert target.usable
+    target.marker.touch()
+    assert not target.usable
 
 
 def test_a_venv_whose_python_is_gone_is_not_usable(target):

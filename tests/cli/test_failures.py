@@ -17,7 +17,11 @@ from helpers.cli import environment, failures
         ),
         (
             "error: externally-managed-environment\n\n× This environment is externally",
-            "belongs to the operating system",
+            "Set-up failed (externally-managed-environment): see the log",
+        ),
+        (
+            "/usr/bin/python3: No module named pip",
+            "There is no pip in prefix: run `python -m",
         ),
         (
             "ERROR: Could not install packages due to an OSError: [Errno 13] Keine "
@@ -31,23 +35,17 @@ from helpers.cli import environment, failures
             "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] "
             "certificate verify failed: self-signed certificate (_ssl.c:1006)'))) - "
             "skipping\nERROR: No matching distribution found for torch==2.13.0",
-            "certificate that this machine does not trust: name the file with your "
-            "network's root certificate in PIP_CERT and in SSL_CERT_FILE",
+            "cannot be verified: let PIP_CERT and SSL_CERT_FILE name the file",
         ),
         (
             "ERROR: Could not install packages due to an OSError: Could not find a "
             "suitable TLS CA certificate bundle, invalid path: /lost/ca.pem",
-            "There is no file of certificates /lost/ca.pem: correct or unset PIP_CERT",
+            "cannot be verified: let PIP_CERT and SSL_CERT_FILE name the file",
         ),
         (
             "WARNING: Retrying (Retry(total=0)) after connection broken by 'ProxyError("
             "'Cannot connect to proxy.', NewConnectionError('…: Connection refused'))'",
-            "The proxy does not let pip through",
-        ),
-        (
-            "WARNING: The repository located at host is not a trusted or secure host "
-            "and is being ignored.\nERROR: No matching distribution found for x==1",
-            "name its host in PIP_TRUSTED_HOST",
+            "connect to the network, correct HTTPS_PROXY, or name a mirror",
         ),
         (
             "WARNING: Retrying (Retry(total=0)) after connection broken by "
@@ -63,10 +61,6 @@ from helpers.cli import environment, failures
             "pip finds no torch==2.13.0 for Python",
         ),
         (
-            "error: metadata-generation-failed\n\n× Encountered error while generating",
-            "A package cannot be built here",
-        ),
-        (
             "ERROR: one\nsomething\nERROR: THESE PACKAGES DO NOT MATCH THE HASHES.\nx",
             "Set-up failed (THESE PACKAGES DO NOT MATCH THE HASHES): see the log",
         ),
@@ -78,15 +72,3 @@ def test_the_end_of_the_log_chooses_the_sentence(log, sentence):
     assert sentence in explained
     assert explained.endswith("run the same command again.")
     assert "\n" not in explained
-
-
-@pytest.mark.parametrize(
-    ("version", "advice"), [((3, 12, 1), False), ((3, 15, 0), True)]
-)
-def test_another_python_is_advised_only_to_those_who_use_an_untested_one(
-    monkeypatch, version, advice
-):
-    monkeypatch.setattr(failures.sys, "version_info", version)
-    for log in ("No matching distribution found for x==1", "Failed building wheel"):
-        sentence = failures.explain(environment.Target("python", Path("prefix")), log)
-        assert ("use Python 3.11 to 3.13" in sentence) is advice

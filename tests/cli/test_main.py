@@ -40,7 +40,7 @@ def test_only_the_standard_library_is_imported_before_set_up():
 def test_an_unknown_profile_is_refused_before_set_up(argv, world, refused):
     world.setenv("COURSE_PROFILE", "desktop")
     sentence = refused(argv)
-    assert "no profile 'desktop'; set COURSE_PROFILE to laptop or full" in sentence
+    assert "COURSE_PROFILE is 'desktop': set laptop or full, or unset it" in sentence
 
 
 @pytest.mark.parametrize("argv", [[], ["rum"], ["doctor", "--fast"], ["assets"]])
@@ -106,7 +106,7 @@ def test_doctor_installs_nothing_and_reports_a_wrong_profile(world, capsys):
     world.setattr(doctor, "_assets", lambda: [])
     assert main.main(["doctor"]) == 1
     assert installs == [False]
-    assert "no profile 'desktop'" in capsys.readouterr().out
+    assert "COURSE_PROFILE is 'desktop'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 6, 15), (3, 10, 13)])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import nbformat
 import pytest
@@ -38,9 +39,11 @@ def folder(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def no_progress(monkeypatch):
-    """Show no line of progress, which a busy machine has more of."""
-    monkeypatch.setattr(notebooks.StatusLine, "show", lambda *_: None)
+def elsewhere(folder, monkeypatch):
+    """Keep results in the folder, and show no lines of progress."""
+    monkeypatch.setattr(notebooks, "progress", lambda text: nullcontext())
+    monkeypatch.setattr(paths, "CACHED_RESULTS", folder / "cached")
+    monkeypatch.setattr(paths, "RESULTS", folder / "published")
 
 
 def write(folder, name, *cells):
@@ -57,15 +60,11 @@ def write(folder, name, *cells):
     return path
 
 
-def run(paths, folder, save=False):
-    return notebooks.run(paths, save, folder / "cached", folder / "published")
-
-
 @pytest.mark.integration
 def test_a_chapter_is_measured_and_its_notebook_left_alone(folder, capfd):
     path = write(folder, "01_toy", RECORD)
     before = path.read_bytes()
-    assert run([path], folder)
+    assert notebooks.run([path], save=False)
     assert path.read_bytes() == before
     assert not (folder / "published").exists()
     recorded = json.loads((folder / "cached" / "01.json").read_text("utf-8"))
@@ -102,7 +101,7 @@ def test_settings_in_the_home_folder_do_not_reach_a_chapter(
     settings.own_tools()
     cell = "import matplotlib\n'mine' in vars(), matplotlib.rcParams['lines.linewidth']"
     path = write(folder, "01_toy", cell)
-    assert run([path], folder, save=True)
+    assert notebooks.run([path], save=True)
     (output,) = nbformat.read(path, as_version=4).cells[1].outputs
     assert output["data"]["text/plain"] == "(False, 1.5)"
 
@@ -110,7 +109,7 @@ def test_settings_in_the_home_folder_do_not_reach_a_chapter(
 @pytest.mark.integration
 def test_a_kernel_that_has_done_its_work_says_nothing_more(folder, capfd):
     late = "import atexit, os\natexit.register(os.write, 2, b'late')"
-    assert run([write(folder, "01_toy", late)], folder)
+    assert notebooks.run([write(folder, "01_toy", late)], save=False)
     assert capfd.readouterr().err == ""
 
 
@@ -121,7 +120,7 @@ def test_save_writes_a_tidy_notebook_and_its_solutions_and_publishes_results(fol
     path = write(folder, "01_toy", RECORD)
     (folder / "solutions").mkdir()
     solution = write(folder / "solutions", "01_toy", "6 * 7")
-    assert run([path], folder, save=True)
+    assert notebooks.run([path], save=True)
     assert (folder / "published" / "01_curve.png").read_bytes() == b"picture"
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -147,12 +146,14 @@ def recorded(folder, monkeypatch):
     (folder / "cached").mkdir()
 
     def run_with(records: dict[str, str]) -> bool:
-        def execute(notebook, place, cached, outcome):
+        def execute(notebook, place, outcome):
             key = outcome.name.partition("_")[0]
-            (cached / f"{key}.json").write_text(records[outcome.name], encoding="utf-8")
+            (folder / "cached" / f"{key}.json").write_text(
+                records[outcome.name], encoding="utf-8"
+            )
 
         monkeypatch.setattr(notebooks, "_execute", execute)
-        return run([write(folder, name, "1") for name in records], folder, save=True)
+        return notebooks.run([write(folder, name, "1") for name in records], save=True)
 
     return run_with
 
@@ -195,7 +196,7 @@ def test_failures_are_named_and_do_not_stop_other_chapters(folder, capsys):
     ]
     paths[2].write_text("<<<<<<< HEAD\n", encoding="utf-8")
     before = [path.read_bytes() for path in paths[:3]]
-    assert not run(paths, folder, save=True)
+    assert not notebooks.run(paths, save=True)
     assert [path.read_bytes() for path in paths[:3]] == before
     assert b'"3"' in paths[3].read_bytes()
     out, err = capsys.readouterr()
@@ -204,7 +205,7 @@ def test_failures_are_named_and_do_not_stop_other_chapters(folder, capsys):
         "    # first\n    # second\n    # third\n"
     ) in err
     assert "02_dead FAILED in code cell 2 of 2: Kernel died (the peak memory" in err
-    assert "03_broken FAILED: not a readable notebook" in err
+    assert "03_broken FAILED: Notebook does not appear to be JSON" in err
     assert out.count("FAILED") == 3
     assert "04_good: done after" in out
 
@@ -252,10 +253,3 @@ def test_the_table_shows_every_key_result():
     lines = notebooks.table([outcome]).splitlines()
     assert lines[1].split() == ["01_toy", "1.23", "0.50", "r0", "0", "x"]
     assert [line.split()[0] for line in lines[2:]] == [f"r{i}" for i in range(1, 6)]
-
-
-def test_a_chapter_that_lists_no_assets_has_no_download_size(tmp_path):
-    file = tmp_path / "01.json"
-    file.write_text('{"results": {}}', encoding="utf-8")
-    notebooks._add_costs(file, notebooks.Outcome("01_toy"))
-    assert json.loads(file.read_text("utf-8"))["run"]["download_mb"] is None
