@@ -11,12 +11,9 @@ from helpers.cli.run import sittings
 
 
 def add(command) -> None:
-    """Register the command."""
     parser = command("lab", run, "open JupyterLab on a chapter", "lab 02")
     parser.add_argument("chapter", metavar="NN", nargs="?", type=sittings, default="01")
-    parser.add_argument(
-        "--no-browser", action="store_true", help="print the address, open nothing"
-    )
+    parser.add_argument("--no-browser", action="store_true", help="print the address")
 
 
 def run(args: argparse.Namespace) -> int:

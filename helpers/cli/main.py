@@ -2,7 +2,7 @@
 
 Standard library only at import time: it runs before anything is installed. A command
 is a module with `add(command)`, which registers it, and `run(args)`, which returns the
-exit code; COMMANDS lists them.
+exit code; COMMANDS lists them. ArgumentTypeError refuses arguments.
 """
 
 import argparse
@@ -11,8 +11,6 @@ import os
 import sys
 
 from helpers.cli import assets, doctor, lab, pretrain, run, sweep
-from helpers.cli.environment import SetupError
-from helpers.data.assets import AssetError
 
 OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 COMMANDS = (lab, run, doctor, assets, pretrain, sweep)
@@ -23,41 +21,42 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a console that cannot show every letter
         stream.reconfigure(errors="backslashreplace")
     argv = sys.argv[1:] if argv is None else argv
-    own, for_pytest = argv, []
-    if argv[:1] == ["test"] and argv[1:] not in (["-h"], ["--help"]):
-        own, for_pytest = argv[:1], argv[1:]
     parser = _parser()
-    args = parser.parse_args(own)
-    args.argv, args.pytest = argv, for_pytest
-    if args.run is not doctor.run and (problem := doctor.unknown_setting()):
-        parser.error(problem)
+    args, args.rest = parser.parse_known_args(argv, argparse.Namespace(argv=argv))
     try:
+        if args.rest and args.run is not run.test:
+            raise argparse.ArgumentTypeError(f"unknown arguments: {args.rest}")
+        if args.run is not doctor.run and (problem := doctor.unknown_setting()):
+            raise argparse.ArgumentTypeError(problem)
         return args.run(args)
-    except argparse.ArgumentTypeError as error:  # `run` without chapters finds odd ones
+    except argparse.ArgumentTypeError as error:
         parser.error(str(error))
-    except (SetupError, AssetError) as error:
-        print(error, file=sys.stderr)
-        return 1
     except BrokenPipeError:  # as in `… assets list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        if not error.filename and error.errno not in OF_A_DISK:
-            raise  # libraries raise it for much else
-        where = error.filename or "a file of the course"
-        print(
-            f"Cannot use {where} ({error.strerror}): make sure that it may be read and "
-            "written and that the disk is not full, then run the same command again.",
-            file=sys.stderr,
-        )
-        return 1
     except KeyboardInterrupt:
-        print(
-            "\nInterrupted; nothing is left half-done that the same command does not "
-            "repair, so run it again to go on.",
-            file=sys.stderr,
-        )
+        print("\nInterrupted: run the same command again to go on.", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not (sentence := _sentence(error)):
+            raise
+        print(sentence, file=sys.stderr)
+        return 1
+
+
+def _sentence(error: Exception) -> str:
+    """Return what the user can do, or nothing if nobody foresaw the error."""
+    if type(error).__module__.startswith("helpers."):
+        return str(error)
+    if not isinstance(error, OSError):
+        return ""
+    if not error.filename and error.errno not in OF_A_DISK:
+        return ""  # libraries raise it for much else
+    return (
+        f"Cannot use {error.filename or 'a file of the course'} ({error.strerror}): "
+        "make sure that it may be read and written and that the disk is not full, then "
+        "run the same command again."
+    )
 
 
 class _Parser(argparse.ArgumentParser):
@@ -77,13 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def command(name: str, run, does: str, example: str) -> argparse.ArgumentParser:
-        own = commands.add_parser(
-            name,
-            help=does,
-            description=f"{does[:1].upper()}{does[1:]}.",
-            epilog=f"Example: python -m helpers {example}",
-            allow_abbrev=False,
-        )
+        example = f"Example: python -m helpers {example}"
+        own = commands.add_parser(name, help=does, description=does, epilog=example)
+        own.allow_abbrev = False
         own.set_defaults(run=run)
         return own
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from helpers import hardware, paths
@@ -13,46 +14,29 @@ MINUTES = 60.0
 
 
 def add(command) -> None:
-    """Register the command."""
     does = "train a small BERT (mlm) or GPT-2 (clm) from random weights"
     parser = command("pretrain", run, does, "pretrain clm --minutes 60")
     parser.add_argument("objective", choices=("mlm", "clm"))
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument(
-        "--minutes", type=_amount(float), metavar="M", help="default: 60"
-    )
-    budget.add_argument("--steps", type=_amount(int), metavar="N")
-    budget.add_argument(
-        "--resume", action="store_true", help="go on with an interrupted run"
-    )
-    parser.add_argument(
-        "--corpus",
-        type=Path,
-        metavar="FILE",
-        help="UTF-8 text, one document per line; default: the film reviews",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FOLDER",
-        help="empty or new; default: data/cache/pretrain/OBJECTIVE",
-    )
-    parser.add_argument(
-        "--save", action="store_true", help="publish the result in data/checkpoints/"
-    )
+    option = parser.add_mutually_exclusive_group().add_argument
+    option("--minutes", type=_above_zero(float), metavar="M", help="default: 60")
+    option("--steps", type=_above_zero(int), metavar="N")
+    option("--resume", action="store_true", help="go on with an interrupted run")
+    option = parser.add_argument
+    text = "UTF-8 text, one document per line; default: the film reviews"
+    option("--corpus", type=Path, metavar="FILE", help=text)
+    place = "empty or new; default: data/cache/pretrain/OBJECTIVE"
+    option("--out", type=Path, metavar="FOLDER", help=place)
+    option("--save", action="store_true", help="publish in data/checkpoints/")
 
 
-def _amount(number):
+def _above_zero(number):
     """Return a reader of numbers above zero."""
 
     def read(text: str):
-        try:
-            value = number(text)
-        except ValueError:
-            value = 0
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
-        return value
+        with suppress(ValueError):
+            if 0 < (value := number(text)) < float("inf"):
+                return value
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
 
     return read
 
@@ -60,29 +44,27 @@ def _amount(number):
 def run(args: argparse.Namespace) -> int:
     """Train, print the figures, and publish the result if told to."""
     if args.save and args.corpus:
-        print(
-            "Only the course's own corpus is published: leave out --save.",
-            file=sys.stderr,
+        raise argparse.ArgumentTypeError(
+            "only the course's own corpus is published: leave out --save"
         )
-        return 2
     ensure(args.argv)
     settings.quiet(progress=True)
     hardware.use_cores()
-    from helpers.data import corpora  # needs what is installed now
-    from helpers.pretraining import pretrain, run_folder
+    from helpers.pretraining import pretrain, run_folder  # need what is installed now
 
     out = args.out or paths.CACHED_PRETRAINING / args.objective
-    budget = {"minutes": args.minutes, "steps": args.steps, "resume": args.resume}
-    if not any(budget.values()):
-        budget["minutes"] = MINUTES
-    device = hardware.device(os.environ.get("COURSE_PROFILE", "laptop"))
+    if not (args.steps or args.resume):
+        args.minutes = args.minutes or MINUTES
     try:
         figures = pretrain.run(
-            args.objective, out, corpus=args.corpus, device=device, **budget
+            args.objective,
+            out,
+            corpus=args.corpus,
+            minutes=args.minutes,
+            steps=args.steps,
+            resume=args.resume,
+            device=hardware.device(os.environ.get("COURSE_PROFILE", "laptop")),
         )
-    except (pretrain.PretrainError, corpora.CorpusError) as error:
-        print(error, file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         again = "nothing was trained yet, so the same command starts again"
         if (out / run_folder.STATE).is_file():

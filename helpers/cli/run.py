@@ -13,15 +13,11 @@ from helpers.cli.install import ensure, hand_over
 
 
 def add(command) -> None:
-    """Register both commands."""
     parser = command("run", run, "execute chapters without a browser", "run 01 02")
     which = "04 with its further sittings, 04b that one alone; default: all chapters"
     parser.add_argument("chapters", metavar="NN", nargs="*", type=sittings, help=which)
-    parser.add_argument(
-        "--save",
-        action="store_true",
-        help="write outputs into notebooks/ and numbers into data/results/",
-    )
+    what = "write outputs into notebooks/ and numbers into data/results/"
+    parser.add_argument("--save", action="store_true", help=what)
     does = "run every test; further arguments go to pytest"
     command("test", test, does, "test -k chapters")
 
@@ -51,26 +47,24 @@ def sittings(text: str) -> list[Path]:
 def run(args: argparse.Namespace) -> int:
     """Execute chapters, measure them, and keep what they give if told to."""
     if args.save and os.environ.get("COURSE_PROFILE", "laptop") != "laptop":
-        print("Only laptop results are published: unset COURSE_PROFILE or --save.")
-        return 2
+        raise argparse.ArgumentTypeError(
+            "only laptop results are published: unset COURSE_PROFILE or --save"
+        )
     chosen = list(dict.fromkeys(chain(*args.chapters))) or sittings("")
     started = ensure(args.argv)
     set_up = time.time() - started
-    from helpers.cli import notebooks, readme_numbers  # needs what is installed now
+    from helpers.cli import notebooks, readme_numbers  # need what is installed now
 
     settings.quiet()
     good = notebooks.run(chosen, save=args.save)
     if args.save:
         readme_numbers.refresh()
-    print(
-        f"Set-up took {set_up:.0f} s; all together {time.time() - started:.0f} s since "
-        "the command was started."
-    )
-    return 0 if good else 1
+    print(f"All together {time.time() - started:.0f} s, set-up {set_up:.0f} s of them.")
+    return int(not good)
 
 
 def test(args: argparse.Namespace) -> int:
     """Let pytest take the place of this process."""
     ensure(args.argv)
     settings.quiet()
-    return hand_over([sys.executable, "-m", "pytest", *args.pytest])
+    return hand_over([sys.executable, "-m", "pytest", *args.rest])

@@ -15,21 +15,17 @@ FOLDERS = {
 
 
 def quiet(progress: bool = False) -> None:
-    """Make what follows reproducible, silent and, in the laptop profile, offline.
+    """Make what follows reproducible and, in the laptop profile, offline.
 
-    With `progress`, progress bars are shown.
+    It is silent, but for progress bars if they are wanted.
     """
     own_tools()
-    settings = {
-        "TQDM_DISABLE": "" if progress else "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-        "PYTHONHASHSEED": "0",
-    }
+    os.environ.setdefault("TQDM_DISABLE", "" if progress else "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("PYTHONHASHSEED", "0")
     hub = os.environ.get("COURSE_SOURCE") == "hub"
     if not hub and os.environ.get("COURSE_PROFILE") != "full":
-        settings["HF_HUB_OFFLINE"] = "1"
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def own_tools() -> None:

@@ -1,7 +1,6 @@
 """`sweep`: run the experiments that a chapter shows but cannot wait for."""
 
 import argparse
-import sys
 
 from helpers import hardware, paths
 from helpers.cli import settings
@@ -9,13 +8,10 @@ from helpers.cli.install import ensure
 
 
 def add(command) -> None:
-    """Register the command."""
     does = "run the experiments that a chapter shows but cannot wait for"
     parser = command("sweep", run, does, "sweep 05")
     parser.add_argument("chapter", metavar="NN", type=paths.padded)
-    parser.add_argument(
-        "--save", action="store_true", help="publish the record in data/results/"
-    )
+    parser.add_argument("--save", action="store_true", help="publish the record")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,11 +21,7 @@ def run(args: argparse.Namespace) -> int:
     hardware.use_cores()
     from helpers.experiments import runner  # needs what is installed now
 
-    try:
-        record = runner.run(args.chapter)
-    except runner.SweepError as error:
-        print(error, file=sys.stderr)
-        return 1
+    record = runner.run(args.chapter)
     if args.save:
         record = runner.publish(args.chapter, record)
     print(f"Every score is in {record}.")
