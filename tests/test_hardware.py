@@ -95,7 +95,7 @@ import torch
 LAB = """
 import os, runpy, sys
 from jupyter_client.manager import run_kernel
-from helpers.cli import install
+from helpers.cli import environment
 
 def a_kernel_for_jupyterlab(program, command):
     assert "jupyterlab" in command
@@ -103,7 +103,7 @@ def a_kernel_for_jupyterlab(program, command):
         client.execute_interactive("import torch")
     os._exit(0)
 
-install.problems = lambda target: {}  # nothing is to be installed
+environment.problems = lambda target: {}  # nothing is to be installed
 os.execv = a_kernel_for_jupyterlab
 sys.argv = ["helpers", "lab"]
 runpy.run_module("helpers", run_name="__main__")

@@ -1,7 +1,6 @@
 """`doctor`: what the course finds here, and what to do about each problem.
 
-Standard library only, and it changes nothing. Each line of the report is a level, a
-title and a text.
+Standard library only, and it changes nothing.
 """
 
 import argparse
@@ -14,22 +13,15 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from helpers import hardware, paths
-from helpers.cli.environment import (
-    SetupError,
-    Target,
-    choose,
-    distribution,
-    intruders,
-    pins,
-    problems,
-)
+from helpers.cli import environment
+from helpers.cli.environment import SetupError, Target
 from helpers.cli.install import check_first, ensure
 from helpers.data import assets
 
 SWITCHES = ("COURSE_OFFLINE", "COURSE_ASSETS", "COURSE_SOURCE", "HF_HUB_OFFLINE")
 KNOWN = {"COURSE_PROFILE": paths.PROFILES, "COURSE_PRECISION": hardware.PRECISIONS}
 OK, NOTE, STOP = "ok", "!", "STOP"  # the course cannot run with a STOP
-Lines = Iterator[tuple[str, str, str]]
+Lines = Iterator[tuple[str, str, str]]  # level, title, text
 
 
 def add(command) -> None:
@@ -44,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 def report() -> int:
     """Print the report and return 1 if something stops the course, else 0."""
-    target = choose()
+    target = environment.choose()
     lines = [*_packages(target), *_machine(target), *_assets(), *_settings()]
     for level, title, text in lines:
         print(f"{level:<5}{title:<13}{text}")
@@ -65,54 +57,45 @@ def unknown_setting() -> str | None:
 def _packages(target: Target) -> Lines:
     """Compare what is installed, and what an import finds, with what is required."""
     yield OK, "Python", f"{platform.python_version()}, {sys.executable}"
-    missing = problems(target)
+    missing = environment.problems(target)
+    number = len(environment.pins())
+    there = f"{number - len(missing)} of {number} as pinned, in {target.prefix}"
     if target.usable and not (missing or target.marker.exists()):
-        yield OK, "Packages", f"all {len(pins())} as pinned, in {target.prefix}"
+        yield OK, "Packages", there
     else:
-        state = "set-up is unfinished" if target.marker.exists() else "not all set up"
-        yield NOTE, "Packages", f"{state}; lab, run or test mends {target.prefix}"
+        unfinished = ", set-up is unfinished" * target.marker.exists()
+        yield NOTE, "Packages", f"{there}{unfinished}; lab, run or test mends that"
         for name, what in missing.items():
             yield NOTE, "", f"{name}: {what}"
         try:
             check_first(target)
         except SetupError as error:
             yield STOP, "Set-up", str(error)
-    found = intruders(target)
-    for sentence in found:
+    yield OK, "helpers", f"in {paths.ROOT / 'helpers'}"
+    for sentence in environment.intruders(target):
         yield STOP, "Modules", sentence
-    if not found:
-        yield OK, "helpers", f"imported from {paths.ROOT / 'helpers'}"
 
 
 def _machine(target: Target) -> Lines:
     """Look at cores and threads, memory, disk and GPU."""
     number = f"{hardware.cores()} of {os.cpu_count()} cores usable"
     yield OK, "Processor", f"{number}, {platform.machine()}"
-    names = (*hardware.WAITING, "OMP_WAIT_POLICY", "OMP_NUM_THREADS")
-    listed = ", ".join(
-        f"{name}={os.environ[name]}" for name in names if name in os.environ
-    )
-    if hardware.waiting():
-        sleep = hardware.waiting() == hardware.WAITING
-        how = "sleep while they wait" if sleep else "wait as you set"
+    if waiting := hardware.waiting():
+        how = "sleep while they wait" if waiting == hardware.WAITING else "as you set"
+        listed = ", ".join(f"{name}={value}" for name, value in waiting.items())
         yield OK, "Threads", f"{how} ({listed})"
     else:
         yield NOTE, "Threads", "spin, since torch was loaded first: restart Python"
-    needs = [
-        ("Free disk", shutil.disk_usage(paths.ROOT).free / 1e9, 1, "free some space")
-    ]
     if find_spec("psutil"):  # after set-up
         memory = import_module("psutil").virtual_memory().total / 1e9
-        needs += [("Memory", memory, 6, "close other programs while a chapter runs")]
-    for title, gb, enough, remedy in needs:
-        if gb < enough:
-            yield NOTE, title, f"{gb:.1f} GB: {remedy}"
-        else:
-            yield OK, title, f"{gb:.1f} GB"
+        text = f"{memory:.1f} GB, of which chapters need up to 4"
+        yield NOTE if memory < 6 else OK, "Memory", text
+    free = shutil.disk_usage(paths.ROOT).free / 1e9
+    yield NOTE if free < 1 else OK, "Disk", f"{free:.1f} GB free, chapters need 1"
     if not os.access(paths.ROOT, os.W_OK):
         text = f"{paths.ROOT} is not writable: copy the course to a folder of your own"
         yield STOP, "Disk", text
-    torch = distribution("torch", target.folders)
+    torch = environment.distribution("torch", target.folders)
     if not shutil.which("nvidia-smi"):
         yield OK, "Accelerator", "no NVIDIA GPU, and the laptop profile needs none"
     elif torch and "+cpu" in torch.version:
@@ -125,16 +108,14 @@ def _machine(target: Target) -> Lines:
 def _assets() -> Lines:
     """Check every model and data set."""
     unreachable = os.environ.get("COURSE_OFFLINE") == "1" and not assets.folders()
+    level, first = (STOP, "unset COURSE_OFFLINE, then ") if unreachable else (NOTE, "")
     for name, asset in assets.catalogue().items():
         state = assets.verify(name)
-        get = f"`python -m helpers assets fetch {name}` ({asset.download_mb} MB)"
         if state == "verified":
             yield OK, "Asset", f"{name}: verified"
-        elif unreachable:
-            text = f"{name}: {state}; unset COURSE_OFFLINE or set COURSE_ASSETS, then "
-            yield STOP, "Asset", text + get
         else:
-            yield NOTE, "Asset", f"{name}: {state}; get it with {get}"
+            get = f"{first}`python -m helpers assets fetch {name}`"
+            yield level, "Asset", f"{name}: {state}; {get} ({asset.download_mb} MB)"
 
 
 def _settings() -> Lines:

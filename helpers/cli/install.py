@@ -16,15 +16,8 @@ from pathlib import Path
 from sysconfig import get_path
 
 from helpers import paths
-from helpers.cli.environment import (
-    HALF_INSTALLED,
-    SetupError,
-    Target,
-    choose,
-    intruders,
-    listing,
-    problems,
-)
+from helpers.cli import environment
+from helpers.cli.environment import SetupError, Target
 from helpers.cli.failures import AGAIN, LOG, explain
 from helpers.cli.progress import progress
 
@@ -44,14 +37,13 @@ def ensure(argv: list[str], install: bool = True) -> float:
     """
     first = os.environ.pop("COURSE_STARTED", None)  # set when a command is continued
     started = float(first or time.time())
-    target = choose()
+    target = environment.choose()
     if install:
-        if found := intruders(target):
+        if found := environment.intruders(target):
             raise SetupError(f"{found[0]}, {AGAIN}.")
         try:
             with _locked():
-                if target.marker.exists() or not target.usable or problems(target):
-                    set_up(target)
+                set_up(target)
                 link(target)
         except OSError as error:
             raise SetupError(explain(target, f"ERROR: {error}")) from error
@@ -80,30 +72,28 @@ def hand_over(command: list[str]) -> int:
 
 def set_up(target: Target) -> None:
     """Make the environment if needed and install what is missing. Raises SetupError."""
-    check_first(target)
     begin = time.monotonic()
-    missing = problems(target)
+    missing = environment.problems(target)
+    repair = target.marker.exists() or environment.HALF_INSTALLED in missing.values()
+    if target.usable and not (missing or repair):
+        return
+    check_first(target)
     print(f"Setting up {len(missing)} packages in {target.prefix}", file=sys.stderr)
-    repair = target.marker.exists() or HALF_INSTALLED in missing.values()
     if not target.usable:
         _make_venv(target)
         repair = False
     _install(target, repair)
     target.marker.unlink(missing_ok=True)
-    if left := problems(target):
+    if left := environment.problems(target):
         raise SetupError(
             f"pip ended well, but {', '.join(left)} is not as required: see whether "
             f"`pip config list` sends packages elsewhere, {AGAIN}."
         )
-    seconds = time.monotonic() - begin
-    print(f"Set-up finished after {seconds:.0f} s", file=sys.stderr)
+    print(f"Set-up finished: {time.monotonic() - begin:.0f} s", file=sys.stderr)
 
 
 def link(target: Target) -> None:
-    """Let `import helpers` mean this checkout, in the environment and from any folder.
-
-    It takes neither pip nor a network, also when the checkout was moved.
-    """
+    """Let `import helpers` mean this checkout, also when it was moved."""
     folder = get_path("purelib") if target.running else target.folders[0]
     file = Path(folder, LINK)
     text = f"import sys; sys.path.append({ascii(str(paths.ROOT))})\n"
@@ -125,12 +115,12 @@ def check_first(target: Target) -> None:
         target.running or any(f.exists() for f in there)
     ):
         obstacle = f"{target.prefix} is no virtual environment: move it away"
-    elif any(pin.startswith("torch==") for pin in problems(target)):
+    elif any(pin.startswith("torch==") for pin in environment.problems(target)):
         free = shutil.disk_usage(target.prefix.parent).free / 1e9
         if free < NEEDED_GB:
             obstacle = (
-                f"Set-up needs about {NEEDED_GB} GB, but the disk of {target.prefix} "
-                f"has {free:.1f} GB free: free some, or move the course"
+                f"Set-up needs about {NEEDED_GB} GB, but the disk has {free:.1f} GB "
+                "free: free some, or move the course to another disk"
             )
     if obstacle:
         raise SetupError(f"{obstacle}, {AGAIN}.")
@@ -179,7 +169,7 @@ def _install(target: Target, repair: bool) -> None:
     a third shorter. Where no import may keep bytecode, pip writes all of it.
     """
     command = [target.python, "-m", "pip", "install", "--no-input"]
-    command += ["--disable-pip-version-check", "-r", str(listing())]
+    command += ["--disable-pip-version-check", "-r", str(environment.listing())]
     command += ["--no-deps"] * ("COLAB_RELEASE_TAG" in os.environ)  # see colab.txt
     command += ["--no-compile"] * (not (target.running and sys.dont_write_bytecode))
     command += ["--ignore-installed"] * repair

@@ -1,8 +1,8 @@
 """The command line `python -m helpers`: its parser, and errors turned into sentences.
 
 Standard library only at import time: it runs before anything is installed. A command
-is a module with `add(command)`, which registers it, and `run(args)`, which returns the
-exit code; COMMANDS lists them. ArgumentTypeError refuses arguments.
+is a function of the parsed arguments that returns the exit code; the modules in
+COMMANDS register theirs in `add`. ArgumentTypeError refuses arguments.
 """
 
 import argparse
@@ -10,10 +10,10 @@ import errno
 import os
 import sys
 
-from helpers.cli import assets, doctor, lab, pretrain, run, sweep
+from helpers.cli import assets, doctor, pretrain, run
 
 OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-COMMANDS = (lab, run, doctor, assets, pretrain, sweep)
+COMMANDS = (run, doctor, assets, pretrain)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""`run` and `test`: execute chapters and tests without a browser."""
+"""`lab`, `run`, `test` and `sweep`: open and execute chapters, tests, experiments."""
 
 import argparse
 import os
@@ -7,19 +7,29 @@ import time
 from itertools import chain
 from pathlib import Path
 
-from helpers import paths
+from helpers import hardware, paths
 from helpers.cli import settings
 from helpers.cli.install import ensure, hand_over
 
 
 def add(command) -> None:
+    parser = command("lab", lab, "open JupyterLab on a chapter", "lab 02")
+    parser.add_argument("chapter", metavar="NN", nargs="?", type=sittings, default="01")
+    parser.add_argument("--no-browser", action="store_true", help="print the address")
+
     parser = command("run", run, "execute chapters without a browser", "run 01 02")
     which = "04 with its further sittings, 04b that one alone; default: all chapters"
     parser.add_argument("chapters", metavar="NN", nargs="*", type=sittings, help=which)
     what = "write outputs into notebooks/ and numbers into data/results/"
     parser.add_argument("--save", action="store_true", help=what)
+
     does = "run every test; further arguments go to pytest"
     command("test", test, does, "test -k chapters")
+
+    does = "run the experiments that a chapter shows but cannot wait for"
+    parser = command("sweep", sweep, does, "sweep 05")
+    parser.add_argument("chapter", metavar="NN", type=paths.padded)
+    parser.add_argument("--save", action="store_true", help="publish the record")
 
 
 def sittings(text: str) -> list[Path]:
@@ -42,6 +52,20 @@ def sittings(text: str) -> list[Path]:
             f"there is no chapter '{text}'; the chapters are {', '.join(found)}"
         )
     return chosen
+
+
+def lab(args: argparse.Namespace) -> int:
+    """Let JupyterLab take the place of this process."""
+    ensure(args.argv)
+    settings.own_tools()
+    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1"]
+    command += [f"--ServerApp.root_dir={paths.ROOT}"]
+    command += [f"--LabApp.default_url=/lab/tree/notebooks/{args.chapter[0].name}"]
+    command += ["--no-browser"] * args.no_browser
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command += ["--allow-root"]
+    print("JupyterLab starts; Ctrl-C here ends it.", flush=True)
+    return hand_over(command)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,3 +92,17 @@ def test(args: argparse.Namespace) -> int:
     ensure(args.argv)
     settings.quiet()
     return hand_over([sys.executable, "-m", "pytest", *args.rest])
+
+
+def sweep(args: argparse.Namespace) -> int:
+    """Run what is missing in a record, and publish the record if told to."""
+    ensure(args.argv)
+    settings.quiet(progress=True)
+    hardware.use_cores()
+    from helpers.experiments import runner  # needs what is installed now
+
+    record = runner.run(args.chapter)
+    if args.save:
+        record = runner.publish(args.chapter, record)
+    print(f"Every score is in {record}.")
+    return 0

@@ -5,9 +5,9 @@ import os
 import pytest
 
 from helpers import paths
-from helpers.cli import assets, doctor, lab, main, pretrain, run, settings, sweep
+from helpers.cli import assets, doctor, main, pretrain, run, settings
 
-MODULES = (assets, doctor, lab, pretrain, run, sweep)
+MODULES = (assets, doctor, pretrain, run)
 
 
 @pytest.fixture
@@ -37,10 +37,7 @@ def handed_over(world):
     commands = []
     for module in MODULES:
         world.setattr(module, "ensure", lambda argv, install=True: 0.0)
-    for module in (lab, run):
-        world.setattr(
-            module, "hand_over", lambda command: commands.append(command) or 5
-        )
+    world.setattr(run, "hand_over", lambda command: commands.append(command) or 5)
     return commands
 
 

@@ -219,7 +219,7 @@ def test_a_half_installed_package_is_repaired_whatever_pip_is_told(damaged, tmp_
     (damaged / LOG).unlink()
     code, _, err = run(damaged, **elsewhere)
     assert code == 7
-    assert "Set-up finished" in err
+    assert "Set-up finished:" in err
     assert next((damaged / ".venv").rglob("pytest-1.0.dist-info/RECORD")).exists()
     assert not (tmp_path / "elsewhere").exists()
 
@@ -359,7 +359,7 @@ def test_a_venv_that_is_none_does_not_loop(checkout, monkeypatch):
     monkeypatch.setenv("COURSE_STARTED", "1.5")
     fake = environment.Target(BASE_PYTHON, checkout)
     monkeypatch.setattr(environment.Target, "usable", True)
-    monkeypatch.setattr(install, "choose", lambda: fake)
+    monkeypatch.setattr(environment, "choose", lambda: fake)
     with pytest.raises(
         environment.SetupError, match="does not use its own environment"
     ):
@@ -368,7 +368,7 @@ def test_a_venv_that_is_none_does_not_loop(checkout, monkeypatch):
 
 def test_the_start_of_the_command_is_remembered_once(monkeypatch):
     here = environment.Target(sys.executable, Path(sys.prefix))
-    monkeypatch.setattr(install, "choose", lambda: here)
+    monkeypatch.setattr(environment, "choose", lambda: here)
     monkeypatch.setenv("COURSE_STARTED", "1.5")
     assert install.ensure([], install=False) == 1.5
     before = time.time()
