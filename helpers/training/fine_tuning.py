@@ -4,7 +4,9 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
+import joblib
 import torch
+import transformers
 from datasets import Dataset
 from transformers import (
     DataCollatorWithPadding,
@@ -15,9 +17,15 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from helpers import hardware
+from helpers import hardware, paths
 from helpers.models import tokenizers
-from helpers.training import freezing, resuming
+from helpers.training import freezing
+
+RUN, FINISHED = "run", "finished"  # the file with the hash of a run, or with this word
+
+
+class ResumeError(RuntimeError):
+    """A training cannot use its folder; the message says why and what to do."""
 
 
 def classifier(
@@ -56,66 +64,82 @@ def classifier(
     training goes on from the last one that it finds; else nothing is left on disk.
     Raises ResumeError when the folder holds another run or a finished one.
     """
-    on_card = hardware.is_card(model.device)
+    validating, on_card = bool(validation), hardware.is_card(model.device)
     train = encode(train, model, tokenizer, max_length)
     validation = validation and encode(validation, model, tokenizer, max_length)
+    settings = {
+        "num_train_epochs": epochs,
+        "learning_rate": learning_rate,
+        "warmup_steps": 0.1,
+        "per_device_train_batch_size": batch_size,
+        "per_device_eval_batch_size": 4 * batch_size,
+        "train_sampling_strategy": "group_by_length",
+        "seed": seed,
+        "use_cpu": not on_card,
+        "bf16": hardware.bf16_is_faster(model.device.type) if bf16 is None else bf16,
+        "eval_strategy": "epoch" if validating else "no",
+        "logging_strategy": "epoch" if validating else "no",
+        "save_strategy": "epoch" if folder or patience else "no",
+        "save_total_limit": 1,
+        "save_only_model": not folder,
+        "load_best_model_at_end": bool(patience),
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": on_card,
+    } | options
+    stop = [EarlyStoppingCallback(patience)] if patience else []
+    if folder:
+        gradual = any(isinstance(each, freezing.Gradual) for each in callbacks)
+        things = settings, patience, gradual, train[:], validation and validation[:]
+        run = _fingerprint(model, groups, things)
+        _claim(Path(folder), run)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
-        settings = TrainingArguments(
-            str(place),
-            num_train_epochs=epochs,
-            learning_rate=learning_rate,
-            per_device_train_batch_size=batch_size,
-            per_device_eval_batch_size=4 * batch_size,
-            seed=seed,
-            use_cpu=not on_card,
-            bf16=hardware.bf16_is_faster(model.device.type) if bf16 is None else bf16,
-            **_schedule(validation, patience, folder, on_card) | options,
-        )
-        if folder:
-            gradual = any(isinstance(each, freezing.Gradual) for each in callbacks)
-            more = {"patience": patience, "gradual": gradual}
-            run = resuming.describe(
-                model, settings.to_dict() | more, train, validation, groups
-            )
-            resuming.check(Path(folder), run)
         trainer = Trainer(
             model,
-            settings,
+            TrainingArguments(str(place), **settings),
             train_dataset=train,
             eval_dataset=validation,
             data_collator=DataCollatorWithPadding(tokenizer),
             compute_metrics=compute_metrics,
             optimizers=(torch.optim.AdamW(groups), None) if groups else (None, None),
-            callbacks=[*callbacks, *_stop(patience)],
+            callbacks=[*callbacks, *stop],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=folder and get_last_checkpoint(folder))
-        if folder:
-            resuming.finish(Path(folder), run)
+    if folder:
+        paths.write(Path(folder) / RUN, FINISHED)
     # with bf16 the model was wrapped, and would answer differently from a reloaded one
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     return trainer
 
 
-def _schedule(validation, patience, folder, on_card) -> dict:
-    """Return the TrainingArguments that an option of `classifier` may change."""
-    return {
-        "warmup_steps": 0.1,
-        "train_sampling_strategy": "group_by_length",
-        "eval_strategy": "epoch" if validation else "no",
-        "save_strategy": "epoch" if folder or patience else "no",
-        "save_total_limit": 1,
-        "save_only_model": not folder,
-        "load_best_model_at_end": bool(patience),
-        "logging_strategy": "epoch" if validation else "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "dataloader_pin_memory": on_card,
-    }
+def _fingerprint(model, groups, things) -> str:
+    """Return a hash of all that decides how a training ends, before its first step."""
+    weights = {name: w.cpu().float().numpy() for name, w in model.state_dict().items()}
+    trainable = [name for name, p in model.named_parameters() if p.requires_grad]
+    sizes = [
+        group | {"params": [p.numel() for p in group["params"]]}
+        for group in groups or []
+    ]
+    versions = torch.__version__, transformers.__version__
+    return joblib.hash((str(model.config), weights, trainable, sizes, versions, things))
 
 
-def _stop(patience: int | None) -> list[EarlyStoppingCallback]:
-    return [EarlyStoppingCallback(patience)] if patience else []
+def _claim(folder: Path, run: str) -> None:
+    """Note a run in its folder, unless that holds anything but this very run."""
+    file = folder / RUN
+    noted = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if noted == run:
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        found = "a finished run" if noted == FINISHED else "another run or other files"
+        raise ResumeError(
+            f"The folder {folder} holds {found}: name another folder, or delete it to "
+            "train anew. A run goes on only with the model, data, settings and library "
+            "versions that it was started with."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    paths.write(file, run)
 
 
 def encode(data: Dataset, model, tokenizer, max_length: int) -> Dataset:

@@ -5,7 +5,15 @@ from transformers import TrainerCallback
 
 from helpers.models import encoders
 
-TRAINABLE = ("nothing", "head", "last two layers", "all but embeddings", "all")
+# what is trained of a classifier's blocks, from the input up
+PARTS = {
+    "nothing": slice(0),
+    "head": slice(-1, None),
+    "last two layers": slice(-3, None),
+    "all but embeddings": slice(1, None),
+    "all": slice(None),
+}
+TRAINABLE = tuple(PARTS)
 
 
 def train_only(model, trainable: str) -> encoders.Count:
@@ -19,7 +27,7 @@ def train_only(model, trainable: str) -> encoders.Count:
             f"There is no '{trainable}' to train: name one of {', '.join(TRAINABLE)}."
         )
     encoders.freeze(model)
-    for block in blocks(model)[_lowest(model, trainable) :]:
+    for block in blocks(model)[PARTS[trainable]]:
         block.requires_grad_(True)
     return encoders.count(model)
 
@@ -36,28 +44,18 @@ def blocks(model) -> list[torch.nn.Module]:
     return [base.embeddings, *base.encoder.layer, torch.nn.ModuleList(head)]
 
 
-def _lowest(model, trainable: str) -> int:
-    """Return the number of the lowest block that is trained."""
-    height = len(blocks(model))
-    return dict(zip(TRAINABLE, (height, height - 1, height - 3, 1, 0), strict=True))[
-        trainable
-    ]
-
-
 def layerwise(model, learning_rate: float, decay: float = 0.9) -> list[dict]:
     """Return AdamW's parameter groups: the learning rate shrinks by `decay` per block.
 
     The head has `learning_rate`, the layer under it `learning_rate * decay`, and so on
     down to the embeddings: lower blocks are more general (Howard and Ruder 2018).
     """
-    return [
-        {
-            "params": list(block.parameters()),
-            "lr": learning_rate * decay**depth,
-            "weight_decay": 0,
-        }
-        for depth, block in enumerate(reversed(blocks(model)))
-    ]
+    groups = []
+    for block in reversed(blocks(model)):
+        weights = list(block.parameters())
+        groups.append({"params": weights, "lr": learning_rate, "weight_decay": 0})
+        learning_rate *= decay
+    return groups
 
 
 class Gradual(TrainerCallback):

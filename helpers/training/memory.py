@@ -33,26 +33,15 @@ def predicted(model, batch: dict) -> Footprint:
     """Count what a step on a batch needs, with its labels; nothing is trained.
 
     Each trainable parameter has a gradient and two moments in AdamW's state.
-    Activations are the tensors that the backward pass will need; they depend on the
-    batch, which goes to the model's device.
+    Activations are what autograd keeps for the backward pass, without the weights.
     """
-    trainable, total = encoders.count(model)
-    return Footprint(
-        FLOAT * total,
-        FLOAT * trainable,
-        2 * FLOAT * trainable,
-        _activations(model, batch),
-    )
-
-
-def _activations(model, batch) -> int:
-    """Add up what autograd keeps in the forward pass, without the weights."""
-    known = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    trainable, total = (FLOAT * n for n in encoders.count(model))
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept = {}
 
     def keep(tensor):
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in known:
+        if storage.data_ptr() not in weights:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor.detach()  # itself would hold its own graph, for ever
 
@@ -60,15 +49,14 @@ def _activations(model, batch) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = model(**batch).loss  # held, so that no address is used twice
     del loss
-    return sum(kept.values())
+    return Footprint(total, trainable, 2 * trainable, sum(kept.values()))
 
 
 def measured(work: Callable[[], object], device=None) -> int:
     """Return by how many bytes memory grows while `work` runs, at its highest.
 
-    With `device` a card it is the card's memory; else it is that of the process, and
-    `work` runs in a thread of its own, whose heap is empty or else trimmed first, and
-    again at each look: what others have freed is neither reused nor given back in it.
+    With `device` a card it is the card's memory; else it is that of the process, where
+    freed blocks are given back first and at each look, so that only those in use count.
     """
     if device is not None and hardware.is_card(device):
         torch.accelerator.reset_peak_memory_stats(device)
@@ -81,16 +69,13 @@ def measured(work: Callable[[], object], device=None) -> int:
         begin = process.memory_info()
         mapped = getattr(begin, "shared", 0)  # files; Linux alone tells
 
-        def in_use():
-            hardware.trim_freed_memory()  # a freed block is no longer in use
+        doing, highest = pool.submit(work), 0
+        while not doing.done():
+            hardware.trim_freed_memory()
             now = process.memory_info()
             # what the system drops of files meanwhile is no saving of the work
-            return now.rss + max(0, mapped - getattr(now, "shared", 0))
-
-        highest = begin.rss
-        doing = pool.submit(work)
-        while not doing.done():
-            highest = max(highest, in_use())
+            dropped = max(0, mapped - getattr(now, "shared", 0))
+            highest = max(highest, now.rss + dropped - begin.rss)
             time.sleep(SAMPLE_SECONDS)
         doing.result()
-    return highest - begin.rss
+    return highest

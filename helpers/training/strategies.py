@@ -61,51 +61,32 @@ def new_classifier(
     `device` as in `encoders.load_text`.
     """
     torch.manual_seed(seed)
-    options = {} if dropout is None else {"hidden_dropout_prob": dropout}
+    options = {"attn_implementation": "eager", "dtype": torch.float32}
+    if dropout is not None:
+        options["hidden_dropout_prob"] = dropout
     model = AutoModelForSequenceClassification.from_pretrained(
-        encoders.locate("minilm"),
-        num_labels=num_labels,
-        dtype=torch.float32,
-        attn_implementation="eager",
-        **options,
+        encoders.locate("minilm"), num_labels=num_labels, **options
     )
     if weights:
         model.load_state_dict(weights)
     return model.to(device)
 
 
-def articles(
-    data: Dataset,
-    seed: int,
-    learning_rate: float,
-    *,
-    epochs: int,
-    batch_size: int,
-    max_length: int,
-    device=None,
-) -> Trainer:
-    """Fine-tune by the recipe of the articles, with the library's Trainer as it is.
+def articles(data: Dataset, seed: int, *, max_length: int, device=None, **options):
+    """Fine-tune by the recipe of the articles and return the library's Trainer.
 
-    Every text is padded to `max_length`, and there is no warm-up.
+    Every text is padded to `max_length`, and there is no warm-up; `options` as in
+    `fine_tuning.classifier`.
     """
+    options["num_train_epochs"] = options.pop("epochs")
+    options["per_device_train_batch_size"] = options.pop("batch_size")
+    options |= {"save_strategy": "no", "disable_tqdm": True, "seed": seed}
     model = new_classifier(seed, device=device)
-    padded = data.map(
-        lambda rows: tokenizer()(
-            rows["text"], truncation=True, max_length=max_length, padding="max_length"
-        ),
-        batched=True,
-    )
+    cut = {"truncation": True, "max_length": max_length, "padding": "max_length"}
+    padded = data.map(lambda rows: tokenizer()(rows["text"], **cut), batched=True)
     with tempfile.TemporaryDirectory() as folder:
-        settings = TrainingArguments(
-            folder,
-            num_train_epochs=epochs,
-            per_device_train_batch_size=batch_size,
-            learning_rate=learning_rate,
-            save_strategy="no",
-            disable_tqdm=True,
-            use_cpu=not hardware.is_card(model.device),
-            seed=seed,
-        )
+        on_card = hardware.is_card(model.device)
+        settings = TrainingArguments(folder, use_cpu=not on_card, **options)
         trainer = Trainer(model, settings, train_dataset=padded)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -136,11 +117,10 @@ def fine_tune(
 ) -> Trainer:
     """Fine-tune MiniLM by one of `STRATEGIES`, with regularisation or none.
 
-    `weights`, `device` and `dropout` are those of `new_classifier`. `dropped_words`
-    shows a copy of each text without so many of its words in place of every second
-    showing; `folds` chooses the number of epochs by cross-validation; `patience` keeps
-    a fifth of the sentences apart and stops by their loss. All other options go to
-    `fine_tuning.classifier`.
+    `weights`, `device` and `dropout` as in `new_classifier`. `dropped_words` drops that
+    fraction of the words every second time that a text is read; `folds` chooses the
+    epochs by cross-validation; `patience` keeps a fifth of the sentences apart and
+    stops by their loss. All other options go to `fine_tuning.classifier`.
     """
     if folds:
         run = partial(fine_tune, strategy, learning_rate=learning_rate, device=device)
@@ -149,7 +129,10 @@ def fine_tune(
         parts = data.train_test_split(0.2, seed=seed, stratify_by_column="label")
         data, options["validation"] = parts["train"], parts["test"]
     if dropped_words:
-        data, epochs = _with_copies(data, seed, dropped_words), epochs / 2
+        rng = np.random.default_rng(seed)
+        drop = partial(drop_words, fraction=dropped_words, rng=rng)
+        copies = data.map(lambda row: {"text": drop(row["text"])})
+        data, epochs = concatenate_datasets([data, copies]), epochs / 2
     model = new_classifier(seed, dropout=dropout, weights=weights, device=device)
     if strategy in freezing.TRAINABLE:
         freezing.train_only(model, strategy)
@@ -157,15 +140,8 @@ def fine_tune(
         options["callbacks"] = [freezing.Gradual()]
     else:
         options["groups"] = freezing.layerwise(model, learning_rate)
-    return fine_tuning.classifier(
-        model,
-        tokenizer(),
-        data,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        seed=seed,
-        **options,
-    )
+    options |= {"epochs": epochs, "learning_rate": learning_rate, "seed": seed}
+    return fine_tuning.classifier(model, tokenizer(), data, **options)
 
 
 def drop_words(text: str, fraction: float, rng: np.random.Generator) -> str:
@@ -173,12 +149,6 @@ def drop_words(text: str, fraction: float, rng: np.random.Generator) -> str:
     words = text.split()
     kept = [word for word in words if rng.random() >= fraction]
     return " ".join(kept or words)
-
-
-def _with_copies(data: Dataset, seed: int, fraction: float) -> Dataset:
-    rng = np.random.default_rng(seed)
-    copies = data.map(lambda row: {"text": drop_words(row["text"], fraction, rng)})
-    return concatenate_datasets([data, copies])
 
 
 def _cross_validated(run, data: Dataset, seed: int, folds: int) -> int:
