@@ -112,26 +112,27 @@ def _ensembles(record, own):
 
 
 def fine_tuned(
+    strategy,
     train_size,
     seed,
+    learning_rate,
     max_length,
     precision,
     recipe="course",
     intermediate=None,
+    regularisation=None,  # a name for what the other options do
     **options,
 ) -> dict:
     """Fine-tune MiniLM, as it comes or after intermediate fine-tuning on IMDB."""
     train = strategies.subset(train_size, seed)
-    options.pop("regularisation", None)  # a name for what the other options do
-    if recipe == "articles":
-        del options["strategy"]  # all is trained
-        work = partial(strategies.articles, **options)
-    else:
-        weights = intermediate and intermediate_weights(intermediate, precision)
-        options |= {"weights": weights, "bf16": precision == "bfloat16"}
-        work = partial(strategies.fine_tune, **options)
-    work = partial(work, data=train, seed=seed, max_length=max_length)
-    trainer, seconds = answers.timed(work)
+    options |= {"max_length": max_length, "bf16": precision == "bfloat16"}
+    if recipe == "articles":  # no warm-up, and every text padded
+        options |= {"padding": "max_length", "warmup_steps": 0}
+        options["train_sampling_strategy"] = "random"
+    if intermediate:
+        options["weights"] = intermediate_weights(intermediate, precision)
+    work = strategies.fine_tune, strategy, train, seed, learning_rate
+    trainer, seconds = answers.timed(partial(*work, **options))
     predict = partial(encoders.logits, trainer.model, strategies.tokenizer())
     predict = partial(predict, max_length=max_length)
     return answers.of(predict, strategies.splits(train), seconds)

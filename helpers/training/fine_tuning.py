@@ -37,6 +37,7 @@ def classifier(
     learning_rate: float,
     batch_size: int = 16,
     max_length: int = 64,
+    padding: str = "longest",
     seed: int = 0,
     validation: Dataset | None = None,
     patience: int | None = None,
@@ -50,11 +51,11 @@ def classifier(
     """Fine-tune a text classifier in place and return its Trainer.
 
     `train` and `validation` have the columns text and label. Each batch is padded to
-    its longest text, and texts of similar length stand together; AdamW, a warm-up over
-    a tenth of the steps, then a straight line down to nothing. Training runs where the
-    model is. `bf16` multiplies matrices in bfloat16, None where that is faster.
-    `options` change any of the library's TrainingArguments. A TruncationWarning says if
-    many texts are cut at `max_length` tokens.
+    its longest text (`padding` "max_length": to that), and texts of similar length
+    stand together; AdamW, a warm-up over a tenth of the steps, then a straight line
+    down to nothing. Training runs where the model is. `bf16` multiplies matrices in
+    bfloat16, None where that is faster. `options` change any of TrainingArguments. A
+    TruncationWarning says if many texts are cut at `max_length` tokens.
 
     With `validation` its loss is logged after each epoch, and what `compute_metrics`,
     such as `metrics.classification`, makes of the predictions. With `patience`, too,
@@ -90,8 +91,8 @@ def classifier(
     stop = [EarlyStoppingCallback(patience)] if patience else []
     if folder:
         gradual = any(isinstance(each, freezing.Gradual) for each in callbacks)
-        things = settings, patience, gradual, train[:], validation and validation[:]
-        run = _fingerprint(model, groups, things)
+        data = train[:], validation and validation[:]
+        run = _fingerprint(model, groups, (settings, patience, padding, gradual, data))
         _claim(Path(folder), run)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         trainer = Trainer(
@@ -99,7 +100,7 @@ def classifier(
             TrainingArguments(str(place), **settings),
             train_dataset=train,
             eval_dataset=validation,
-            data_collator=DataCollatorWithPadding(tokenizer),
+            data_collator=DataCollatorWithPadding(tokenizer, padding, max_length),
             compute_metrics=compute_metrics,
             optimizers=(torch.optim.AdamW(groups), None) if groups else (None, None),
             callbacks=[*callbacks, *stop],

@@ -1,21 +1,14 @@
 """The strategies of fine-tuning MiniLM on Rotten Tomatoes that chapter 3 compares."""
 
-import tempfile
 from functools import cache, partial
 
 import numpy as np
 import torch
 from datasets import Dataset, concatenate_datasets
 from sklearn.model_selection import StratifiedKFold
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PrinterCallback,
-    Trainer,
-    TrainingArguments,
-)
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer
 
-from helpers import hardware, metrics
+from helpers import metrics
 from helpers.data import corpora
 from helpers.models import encoders
 from helpers.training import fine_tuning, freezing
@@ -70,27 +63,6 @@ def new_classifier(
     if weights:
         model.load_state_dict(weights)
     return model.to(device)
-
-
-def articles(data: Dataset, seed: int, *, max_length: int, device=None, **options):
-    """Fine-tune by the recipe of the articles and return the library's Trainer.
-
-    Every text is padded to `max_length`, and there is no warm-up; `options` as in
-    `fine_tuning.classifier`.
-    """
-    options["num_train_epochs"] = options.pop("epochs")
-    options["per_device_train_batch_size"] = options.pop("batch_size")
-    options |= {"save_strategy": "no", "disable_tqdm": True, "seed": seed}
-    model = new_classifier(seed, device=device)
-    cut = {"truncation": True, "max_length": max_length, "padding": "max_length"}
-    padded = data.map(lambda rows: tokenizer()(rows["text"], **cut), batched=True)
-    with tempfile.TemporaryDirectory() as folder:
-        on_card = hardware.is_card(model.device)
-        settings = TrainingArguments(folder, use_cpu=not on_card, **options)
-        trainer = Trainer(model, settings, train_dataset=padded)
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    return trainer
 
 
 def course_recipe(data: Dataset, seed: int, device=None) -> Trainer:

@@ -81,5 +81,4 @@ def steps(monkeypatch):
             return super().training_step(model, inputs, *others)
 
     monkeypatch.setattr(fine_tuning, "Trainer", Watched)
-    monkeypatch.setattr(strategies, "Trainer", Watched)
     return seen
