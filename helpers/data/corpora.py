@@ -7,26 +7,15 @@ however the file is ordered, and no copy of it can stand on two sides.
 
 import warnings
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from helpers.data import assets, files
+from helpers.data import assets, files, splits
 from helpers.data.filters import copies, flaw
-from helpers.data.splits import (
-    TEST,
-    VALIDATION,
-    CorpusError,
-    CorpusWarning,
-    clean,
-    divided,
-    normal,
-    place,
-    position,
-)
+from helpers.data.splits import CorpusError, CorpusWarning, clean, position
 from helpers.data.text_csv import class_counts as class_counts
 from helpers.data.text_csv import from_csv as from_csv
 
@@ -59,14 +48,8 @@ def unlabelled() -> DatasetDict:
     every review that shares a run of 13 words with a text of any evaluation split, of
     IMDB or Rotten Tomatoes: what chapters test on, no model has read.
     """
-    reviews, sentences = imdb(), rotten_tomatoes()
-    held_out = [
-        text
-        for data in (reviews, sentences)
-        for split in ("validation", "test")
-        for text in data[split]["text"]
-    ]
-    return _fit_for_pretraining(reviews, held_out)[0]
+    reviews = imdb()
+    return _fit_for_pretraining(reviews, _held_out(reviews, rotten_tomatoes()))[0]
 
 
 def documents(path: str | Path) -> DatasetDict:
@@ -80,26 +63,22 @@ def documents(path: str | Path) -> DatasetDict:
     Raises CorpusError when the file is missing, empty, binary or not UTF-8, or when no
     document is left.
     """
-    data, found, left_out = _filtered(path)
-    if sum(left_out.values()) == found:
+    data, share, told = _filtered(path)
+    if share == 1:
         raise CorpusError(
-            f"The file {path} has only documents that are too short or unfit: "
-            f"{_spelt(found, left_out)}."
+            f"The file {path} has only documents that are too short or unfit: {told}."
         )
-    if sum(left_out.values()) > found / 2:
-        message = f"The file {path}: {_spelt(found, left_out)}."
-        warnings.warn(message, CorpusWarning, stacklevel=2)
+    if share > 1 / 2:
+        warnings.warn(f"The file {path}: {told}.", CorpusWarning, stacklevel=2)
     return data
 
 
 def tally(path: str | Path) -> str:
     """Say how many documents a file of your own holds, and why some are left out."""
-    return _spelt(*_filtered(path)[1:])
+    return _filtered(path)[-1]
 
 
-def split(
-    table: pd.DataFrame, place_of: Callable[[str], float] = position
-) -> DatasetDict:
+def split(table: pd.DataFrame, place_of=position) -> DatasetDict:
     """Deduplicate a table of text and label, order it by hash and split it.
 
     `place_of` maps a text to its hash in [0, 1); of equal ones one text is kept.
@@ -109,9 +88,9 @@ def split(
     table = table.assign(place=table["text"].map(place_of))
     table = table.sort_values(["place", "text", "label"])
     table = table.drop_duplicates("place")  # the same one in whatever row order
-    test = table["place"] < TEST
-    validation = ~test & (table["place"] < TEST + VALIDATION)
-    return divided(table, FEATURES, test, validation)
+    test = table["place"] < splits.TEST
+    validation = ~test & (table["place"] < splits.TEST + splits.VALIDATION)
+    return splits.divided(table, FEATURES, test, validation)
 
 
 def subset(data: Dataset, size: int, seed: int) -> Dataset:
@@ -127,6 +106,15 @@ def _reviews(source: str) -> DatasetDict:
     return split(table.assign(text=table["text"].map(clean)))
 
 
+def _held_out(*corpora: DatasetDict) -> list[str]:
+    return [
+        text
+        for data in corpora
+        for part in ("validation", "test")
+        for text in data[part]["text"]
+    ]
+
+
 def _fit_for_pretraining(data, held_out: list[str]) -> tuple[DatasetDict, Counter]:
     """Drop flawed texts everywhere, and copies of held-out texts from training.
 
@@ -134,10 +122,9 @@ def _fit_for_pretraining(data, held_out: list[str]) -> tuple[DatasetDict, Counte
     """
     texts, left_out = {}, Counter()
     for name, rows in data.items():
-        flaws = [*map(flaw, rows["text"])]
-        left_out.update(filter(None, flaws))
-        pairs = zip(rows["text"], flaws, strict=True)
-        texts[name] = [text for text, reason in pairs if not reason]
+        flaws = {text: flaw(text) for text in rows["text"]}
+        left_out.update(filter(None, flaws.values()))
+        texts[name] = [text for text, reason in flaws.items() if not reason]
     copied = copies(texts["train"], held_out)
     left_out["copied"] = sum(copied)
     pairs = zip(texts["train"], copied, strict=True)
@@ -146,16 +133,24 @@ def _fit_for_pretraining(data, held_out: list[str]) -> tuple[DatasetDict, Counte
     return DatasetDict(fit), left_out
 
 
-def _filtered(path) -> tuple[DatasetDict, int, Counter]:
-    """Return the documents of a file that are fit, how many it has, and what fell."""
+def _filtered(path) -> tuple[DatasetDict, float, str]:
+    """Return a file's documents that are fit, the share that fell, and the tally."""
     found = _documents(path)
-    texts = [text for text in (clean(normal(raw)) for raw in found) if text]
-    data = split(pd.DataFrame({"text": texts, "label": 0}), place)
-    held_out = [*data["validation"]["text"], *data["test"]["text"]]
-    fit, left_out = _fit_for_pretraining(data, held_out)
+    texts = [text for text in (clean(splits.normal(raw)) for raw in found) if text]
+    data = split(pd.DataFrame({"text": texts, "label": 0}), splits.place)
+    fit, left_out = _fit_for_pretraining(data, _held_out(data))
     left_out["empty"] = len(found) - len(texts)
     left_out["repeated"] = len(texts) - sum(map(len, data.values()))
-    return fit, len(found), left_out
+    reasons = [
+        f"{left_out[name]} of {len(found)}: {reason}"
+        for name, reason in LEFT_OUT.items()
+        if left_out[name]
+    ]
+    if left_out["short"] > len(found) / 2:
+        reasons.append("is it one document per line?")
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    told = f"{len(found)} documents found, {left_out.total()} left out{why}"
+    return fit, left_out.total() / len(found), told
 
 
 def _documents(path) -> list[str]:
@@ -170,16 +165,3 @@ def _documents(path) -> list[str]:
                 "'text' with a string: mend it, or rename the field."
             )
     return [record["text"] for _, record in records]
-
-
-def _spelt(found: int, left_out: Counter) -> str:
-    """Spell out a tally as a part of a sentence."""
-    reasons = [
-        f"{left_out[name]} of {found}: {reason}"
-        for name, reason in LEFT_OUT.items()
-        if left_out[name]
-    ]
-    if left_out["short"] > found / 2:
-        reasons.append("is it one document per line?")
-    why = f" ({'; '.join(reasons)})" if reasons else ""
-    return f"{found} documents found, {sum(left_out.values())} left out{why}"

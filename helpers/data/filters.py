@@ -8,7 +8,6 @@ import re
 import sys
 import unicodedata
 from functools import cache
-from typing import NamedTuple
 
 from helpers.data.splits import identity
 
@@ -22,23 +21,13 @@ UNSPACED = (  # Thai and Lao, Burmese, Khmer, kana, Chinese, half-width kana
 )
 
 
-class Patterns(NamedTuple):
-    """What finds, in a text, its marks, characters, words and words as they stand."""
-
-    mark: re.Pattern  # of a letter: an accent, a vowel sign
-    character: re.Pattern  # of a script without spaces, with its marks
-    word: re.Pattern  # or character
-    raw_word: re.Pattern  # with the punctuation that clings to it, or character
-
-
 def flaw(text: str) -> str | None:
     """Return why a text is unfit for pre-training, or None; after Rae et al. 2021."""
-    find = _patterns()
-    words = find.raw_word.findall(text.lower())
-    characters = find.character.findall(text)
+    mark, character, _, raw_word = _patterns()
+    words, characters = raw_word.findall(text.lower()), character.findall(text)
     if len(words) - len(characters) * (1 - 1 / PER_WORD) < SHORTEST:
         return "short"
-    letters = sum(map(str.isalpha, text)) + len(find.mark.findall(text))
+    letters = sum(map(str.isalpha, text)) + len(mark.findall(text))
     if letters < FEWEST_LETTERS * len(text):
         return "few letters"
     if len(characters) > len(words) / 2:  # there are few characters, but many runs
@@ -53,37 +42,36 @@ def copies(texts, originals) -> list[bool]:
     An original of 8 to 12 words counts when all of it stands in the text; shorter ones
     are phrases that anyone may write. Of characters it takes twice as many.
     """
-    find = _patterns()
+    _, character, word, _ = _patterns()
     runs: dict[int, set[int]] = {}  # by length
     for original in map(identity, originals):
-        words = find.word.findall(original)
-        of_characters = 2 * len(find.character.findall(original)) > len(words)
+        words = word.findall(original)
+        of_characters = 2 * len(character.findall(original)) > len(words)
         per_word = PER_WORD if of_characters else 1
         length = min(len(words), SHARED_WORDS * per_word)
         if length >= SHORT_RUN * per_word:
             runs.setdefault(length, set()).update(_runs(words, length))
     return [
-        any(
-            not found.isdisjoint(_runs(words, length)) for length, found in runs.items()
-        )
-        for words in map(find.word.findall, map(identity, texts))
+        any(runs[length] & _runs(words, length) for length in runs)
+        for words in map(word.findall, map(identity, texts))
     ]
 
 
 @cache
-def _patterns() -> Patterns:
+def _patterns() -> list[re.Pattern]:
+    """Return patterns of a mark, a character, a word and a word as it stands.
+
+    A mark is an accent or a vowel sign; a character, of a script without spaces, has
+    its marks with it; a word as it stands has its punctuation.
+    """
     codes = map(chr, range(sys.maxunicode + 1))
     marks = "".join(code for code in codes if unicodedata.category(code)[0] == "M")
     mark = f"(?=[{marks[0]}-{marks[-1]}])[{marks}]"  # the range alone is quick to miss
     character = rf"(?=[^\W_])[{UNSPACED}](?:{mark})*"
     letter = rf"[^\W_{UNSPACED}]"
-    patterns = (
-        mark,
-        character,
-        f"{character}|{letter}+(?:(?:{mark})+{letter}*)*",
-        rf"{character}|[^\s{UNSPACED}]+",
-    )
-    return Patterns(*map(re.compile, patterns))
+    word = f"{character}|{letter}+(?:(?:{mark})+{letter}*)*"
+    raw_word = rf"{character}|[^\s{UNSPACED}]+"
+    return [*map(re.compile, (mark, character, word, raw_word))]
 
 
 def _runs(words: list[str], length: int) -> set[int]:

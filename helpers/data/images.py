@@ -22,30 +22,18 @@ def digits() -> DatasetDict:
     split at random within each class, once and for all.
     """
     raw = load_digits()
-    pictures = (raw.images * (255 / 16)).astype(np.uint8)  # 16 grey levels -> 256
-    rows = np.arange(len(pictures))
+    grey = (raw.images * (255 / 16)).astype(np.uint8)  # 16 grey levels -> 256
+    features = Features({"image": Image(), "label": ClassLabel(names=[*"0123456789"])})
+    pictures = [Pillow.fromarray(picture) for picture in grey]
+    data = Dataset.from_dict({"image": pictures, "label": raw.target}, features)
     train, rest = train_test_split(
-        rows, train_size=797, stratify=raw.target, random_state=0
+        np.arange(len(data)), train_size=797, stratify=raw.target, random_state=0
     )
     validation, test = train_test_split(
         rest, train_size=300, stratify=raw.target[rest], random_state=0
     )
-    features = Features(
-        {"image": Image(), "label": ClassLabel(names=list("0123456789"))}
-    )
-    splits = {"train": train, "validation": validation, "test": test}
-    return DatasetDict(
-        {
-            name: Dataset.from_dict(
-                {
-                    "image": [Pillow.fromarray(pictures[i]) for i in chosen],
-                    "label": raw.target[chosen],
-                },
-                features=features,
-            )
-            for name, chosen in splits.items()
-        }
-    )
+    rows = {"train": train, "validation": validation, "test": test}
+    return DatasetDict({name: data.select(chosen) for name, chosen in rows.items()})
 
 
 def brain() -> np.ndarray:
@@ -68,19 +56,16 @@ def pictures() -> dict[str, np.ndarray]:
     is in the public domain (matplotlib); the planes are slices of `brain()`.
     """
     volume = brain()
-    planes = {
-        "axial": volume[:, :, 85],
-        "coronal": volume[:, 110],
-        "sagittal": volume[85],
-    }
     with get_sample_data("grace_hopper.jpg") as file:
         portrait = np.array(Pillow.open(file).convert("RGB"))
-    photographs = {
+    return {
         "temple": load_sample_image("china.jpg"),
         "flower": load_sample_image("flower.jpg"),
         "portrait": portrait,
+        "axial": _grey(volume[:, :, 85]),
+        "coronal": _grey(volume[:, 110]),
+        "sagittal": _grey(volume[85]),
     }
-    return photographs | {name: _grey(plane) for name, plane in planes.items()}
 
 
 def prepare(pictures, size: int = 98) -> torch.Tensor:
@@ -88,15 +73,14 @@ def prepare(pictures, size: int = 98) -> torch.Tensor:
 
     `pictures` are uint8 arrays or Pillow images of any size, grey or colour.
     """
-    return torch.stack([_prepare_one(picture, size) for picture in pictures])
-
-
-def _prepare_one(picture, size: int) -> torch.Tensor:
-    if isinstance(picture, np.ndarray):
-        picture = Pillow.fromarray(picture)
-    small = picture.convert("RGB").resize((size, size), Pillow.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1) / 255  # [3, size, size]
-    return (pixels - MEAN) / SPREAD
+    prepared = []
+    for picture in pictures:
+        if isinstance(picture, np.ndarray):
+            picture = Pillow.fromarray(picture)
+        small = picture.convert("RGB").resize((size, size), Pillow.Resampling.BICUBIC)
+        pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)  # [3, size, size]
+        prepared.append((pixels / 255 - MEAN) / SPREAD)
+    return torch.stack(prepared)
 
 
 def _grey(plane: np.ndarray) -> np.ndarray:

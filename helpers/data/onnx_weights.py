@@ -1,10 +1,8 @@
 """Read DINOv2 weights out of an ONNX file, as data: nothing of the graph is executed.
 
 The one packaged copy of DINOv2-S that we know of is the backbone of a saliency
-detector, stored as ONNX: a graph of operations with the weights inside. The exporter
-kept the names of biases and norms, but folded each weight matrix into an anonymous
-constant. The *node* that multiplies by it still carries the path of its layer, so names
-can be restored.
+detector. The exporter folded each weight matrix into an anonymous constant, but the
+*node* that multiplies by it carries the path of its layer, so names can be restored.
 """
 
 import json
@@ -17,7 +15,6 @@ from safetensors.numpy import save_file
 
 from helpers import paths
 
-LAYERS = 12
 RENAMED = {  # names in the file -> names in today's transformers
     "attention.attention.query": "attention.q_proj",
     "attention.attention.key": "attention.k_proj",
@@ -28,7 +25,7 @@ CONFIG = {
     "architectures": ["Dinov2Model"],
     "model_type": "dinov2",
     "hidden_size": 384,
-    "num_hidden_layers": LAYERS,
+    "num_hidden_layers": 12,
     "num_attention_heads": 6,
     "mlp_ratio": 4,
     "image_size": 518,
@@ -59,44 +56,31 @@ def weights(onnx_file: Path) -> dict:
     The mask token is not in the file; inference does not use it, and it is set to zero.
     """
     graph = onnx.load(onnx_file).graph
-    constants = {item.name: to_array(item) for item in graph.initializer}
-    found = {
-        name.removeprefix("backbone."): value
-        for name, value in constants.items()
-        if name.startswith("backbone.")
-    }
-    position = {}
+    found, anonymous, position = {}, {}, {}
+    for item in graph.initializer:
+        named = item.name.startswith("backbone.")
+        target = found if named else anonymous
+        target[item.name.removeprefix("backbone.")] = to_array(item)
     for node in graph.node:
-        if not node.name.startswith("/backbone/"):
-            continue
-        for name in node.input:
-            if name not in constants or name.startswith("backbone."):
-                continue
-            value = constants[name]
+        layer = node.name.removeprefix("/backbone/")
+        constants = [anonymous[name] for name in node.input if name in anonymous]
+        for value in constants if layer != node.name else []:
             if node.op_type == "MatMul":
-                layer = node.name.removeprefix("/backbone/").removesuffix("/MatMul")
-                found[layer.replace("/", ".") + ".weight"] = value.T
+                name = layer.removesuffix("/MatMul").replace("/", ".")
+                found[f"{name}.weight"] = value.T
             elif value.ndim == 3:  # the two blocks of the position embeddings
                 position[value.shape[1]] = value
-    found["embeddings.position_embeddings"] = np.concatenate(
-        [position[1], position[1369]], axis=1
-    )
+    blocks = [position[1], position[1369]]  # of [CLS] and of the patches
+    found["embeddings.position_embeddings"] = np.concatenate(blocks, axis=1)
     found["embeddings.mask_token"] = np.zeros((1, CONFIG["hidden_size"]), np.float32)
-    return {_renamed(name): np.ascontiguousarray(v) for name, v in found.items()}
+    for old, new in RENAMED.items():
+        found = {name.replace(old, new): value for name, value in found.items()}
+    return {name: np.ascontiguousarray(value) for name, value in found.items()}
 
 
 def convert(onnx_file: Path, folder: Path) -> None:
     """Write `model.safetensors`, `config.json` and `preprocessor_config.json`."""
     save_file(weights(onnx_file), folder / "model.safetensors", {"format": "pt"})
-    for name, content in (
-        ("config.json", CONFIG),
-        ("preprocessor_config.json", PREPROCESSOR),
-    ):
+    for name, content in (("config", CONFIG), ("preprocessor_config", PREPROCESSOR)):
         text = json.dumps(content, indent=2, sort_keys=True) + "\n"
-        paths.write(folder / name, text)
-
-
-def _renamed(name: str) -> str:
-    for old, new in RENAMED.items():
-        name = name.replace(old, new)
-    return name
+        paths.write(folder / f"{name}.json", text)
