@@ -31,6 +31,7 @@ class Chapter:
         self.number, self.profile, self.seed = number, profile, seed
         self.device = hardware.device(profile)
         self.seconds: dict[str, float] = {}
+        self.results: dict[str, dict] = {}  # what this run has recorded, by name
         folder = os.environ.get("COURSE_RESULTS", paths.CACHED_RESULTS)
         self._file = Path(folder) / f"{number}.json"
         self._log = {
@@ -42,7 +43,7 @@ class Chapter:
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in VERSIONS},
             "assets": list(assets),
-            "results": {},
+            "results": self.results,
         }
 
     def pick(self, *, laptop, full):
@@ -55,16 +56,12 @@ class Chapter:
         `key` marks a number for the table that `python -m helpers run` prints. The
         file is rewritten at once, so a chapter that stops half-way keeps its numbers.
         """
-        entry = {"value": float(value)} | {k: _plain(v) for k, v in about.items()}
-        self._log["results"][name] = entry | ({"key": True} if key else {})
+        marked = {"key": True} if key else {}
+        self.results[name] = {"value": float(value)} | about | marked
+        options = {"indent": 1, "ensure_ascii": False, "allow_nan": False}
+        text = json.dumps(self._log, default=lambda array: array.tolist(), **options)
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self._log, indent=1, ensure_ascii=False, allow_nan=False)
         paths.write(self._file, text + "\n")
-
-    @property
-    def results(self) -> dict[str, dict]:
-        """What this run has recorded so far, by name."""
-        return self._log["results"]
 
     def beside(self, name: str) -> Path:
         """Return the path of a file to store beside this run's recorded results."""
@@ -88,8 +85,8 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
     """
     if not re.fullmatch(paths.ID, number):
         raise ValueError(
-            f"'{number}' is no id of a notebook: it has two digits and perhaps a "
-            "letter, as in 04 or 04b, and begins the name of the file."
+            f"'{number}' is no id of a notebook, which begins the name of its file: "
+            "two digits and perhaps a letter, as in 04 or 04b."
         )
     known = tomllib.loads((paths.DATA / "assets.toml").read_text(encoding="utf-8"))
     if unknown := [name for name in assets if name not in known]:
@@ -115,8 +112,7 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
             "While torch's threads wait they spin, which makes a busy machine many "
             "times slower: restart the kernel and run the first cell first."
         )
-    run = published(number).get("run")
-    if run:
+    if run := published(number).get("run"):
         print(
             f"Measured on {published(number)['cores']} cores: {run['minutes']:.1f} "
             f"minutes, {run['peak_memory_gb']:.1f} GB of memory, "
@@ -130,24 +126,14 @@ def set_up_libraries() -> None:
     plots.set_theme()
     datasets.disable_progress_bars()  # of encoding texts: it takes under a second
     transformers_logging.disable_progress_bar()  # of loading weights: likewise
-    logging.getLogger("transformers.modeling_utils").addFilter(_is_news)
+    logging.getLogger("transformers.modeling_utils").addFilter(
+        lambda record: "LOAD REPORT" not in str(record.msg)  # that a head is new
+    )
     # names that transformers replaces; peft, chapter 3 and Colab's version use them
     warnings.filterwarnings("ignore", message=".*gradient_checkpointing")
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Return whether a record is more than the report that a head is new."""
-    return "LOAD REPORT" not in str(record.msg)
 
 
 def published(number: str) -> dict:
     """Return the results that come with the course, or {} where there are none yet."""
     file = paths.RESULTS / f"{number}.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-
-
-def _plain(value):
-    """Turn numpy and torch numbers, also inside tuples and lists, into plain ones."""
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    return value.tolist() if hasattr(value, "tolist") else value  # also of arrays

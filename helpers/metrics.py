@@ -8,6 +8,8 @@ from datasets import Features, Value
 from scipy import stats
 from sklearn.metrics import f1_score
 
+Z = stats.norm.ppf(0.975)  # half of a normal 95 % interval in standard errors
+
 
 class Score(NamedTuple):
     """A value with the ends of its 95 % interval and the number of cases behind it."""
@@ -29,6 +31,12 @@ class Score(NamedTuple):
     def about(self) -> dict:
         """What `Chapter.record` takes beside the value."""
         return {"interval": (self.low, self.high), "n": self.n}
+
+
+def _score(values, standard_error, width=Z) -> Score:
+    """Return the mean of n values and the interval of so many errors around it."""
+    centre, half = float(values.mean()), float(width * standard_error)
+    return Score(centre, centre - half, centre + half, values.size)
 
 
 def proportion(hits: int, n: int) -> Score:
@@ -62,12 +70,8 @@ def mean(values) -> Score:
     """
     values = np.asarray(values, dtype=float)
     if values.size < 2:
-        raise ValueError(
-            "An interval needs at least two runs: repeat with another seed."
-        )
-    half = stats.t.ppf(0.975, values.size - 1) * stats.sem(values)
-    centre = values.mean()
-    return Score(float(centre), float(centre - half), float(centre + half), values.size)
+        raise ValueError("An interval needs two runs: repeat with another seed.")
+    return _score(values, stats.sem(values), stats.t.ppf(0.975, values.size - 1))
 
 
 def paired(right, other) -> Score:
@@ -77,22 +81,18 @@ def paired(right, other) -> Score:
     the normal one of the mean difference; that both met the same cases is used.
     """
     difference = np.asarray(right, float) - np.asarray(other, float)
-    half = stats.norm.ppf(0.975) * stats.sem(difference)
-    centre = float(difference.mean())
-    return Score(centre, centre - float(half), centre + float(half), difference.size)
+    return _score(difference, stats.sem(difference))
 
 
 def mcnemar(right, other) -> float:
     """Return the exact p of McNemar's test (1947): are two methods equally often right?
 
-    `right` and `other` say for each of the same n cases whether the method was right.
-    Only cases count where exactly one of them was; without any, p is 1.
+    Arguments as in `paired`. Only cases count where exactly one method was right;
+    without any, p is 1.
     """
     right, other = np.asarray(right, bool), np.asarray(other, bool)
-    mine, theirs = int((right & ~other).sum()), int((other & ~right).sum())
-    if not mine + theirs:
-        return 1.0
-    return float(stats.binomtest(mine, mine + theirs).pvalue)
+    mine, differing = int((right & ~other).sum()), int((right != other).sum())
+    return float(stats.binomtest(mine, differing).pvalue) if differing else 1.0
 
 
 def clustered(values, groups) -> Score:
@@ -103,56 +103,40 @@ def clustered(values, groups) -> Score:
     number from 0 on for each value. Raises ValueError below two groups.
     """
     values = np.asarray(values, dtype=float)
-    centre = values.mean()
-    sums = np.bincount(groups, weights=values - centre)
     if np.unique(groups).size < 2:
-        raise ValueError("An interval needs at least two groups: score more texts.")
-    half = stats.norm.ppf(0.975) * np.sqrt((sums**2).sum()) / values.size
-    return Score(float(centre), float(centre - half), float(centre + half), values.size)
+        raise ValueError("An interval needs two groups: score more texts.")
+    sums = np.bincount(groups, weights=values - values.mean())
+    return _score(values, np.sqrt((sums**2).sum()) / values.size)
 
 
 def perplexity(losses, groups) -> Score:
     """Return exp of the mean of n losses in nats; intervals as in `clustered`."""
-    score = clustered(losses, groups)
-    low, centre, high = (float(np.exp(x)) for x in (score.low, score.value, score.high))
-    return Score(centre, low, high, score.n)
+    *interval, n = clustered(losses, groups)
+    return Score(*np.exp(interval).tolist(), n)
 
 
-class _Offline(evaluate.Metric):
-    """An `evaluate` metric of class numbers that needs no download."""
+class Classification(evaluate.Metric):
+    """Accuracy with its 95 % interval and macro-F1 of class numbers, without download.
+
+    Macro-F1 is the mean of the classes' F1, the harmonic mean of precision and recall.
+    """
 
     def _info(self):
-        features = {"predictions": Value("int64"), "references": Value("int64")}
         return evaluate.MetricInfo(
             description=type(self).__doc__,
             citation="",
             inputs_description="predictions and references: lists of class numbers",
-            features=Features(features),
+            features=Features(predictions=Value("int64"), references=Value("int64")),
         )
 
-
-class Accuracy(_Offline):
-    """Fraction of right predictions with its 95 % Wilson interval (Wilson 1927).
-
-    `Accuracy().compute(predictions=…, references=…)` returns accuracy, low, high and n.
-    """
-
     def _compute(self, predictions, references):
-        score = accuracy(predictions, references)
-        named = score._asdict()
-        return {"accuracy": named.pop("value")} | named
-
-
-class MacroF1(_Offline):
-    """Mean of the classes' F1, the harmonic mean of precision and recall."""
-
-    def _compute(self, predictions, references):
-        return {"macro_f1": float(f1_score(references, predictions, average="macro"))}
+        score = accuracy(predictions, references)._asdict()
+        f1 = f1_score(references, predictions, average="macro")
+        return {"accuracy": score.pop("value"), "macro_f1": float(f1)} | score
 
 
 def classification(evaluated) -> dict[str, float]:
     """Return what a Trainer reports as its `compute_metrics`: accuracy and macro-F1."""
-    both = evaluate.combine([Accuracy(), MacroF1()])
-    return both.compute(
+    return Classification().compute(
         predictions=evaluated.predictions.argmax(-1), references=evaluated.label_ids
     )

@@ -2,19 +2,16 @@
 
 import base64
 import io
-import struct
 from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn as sns
-from IPython.display import display
+from IPython.display import Image, display
 from matplotlib.figure import Figure
 
 WIDTH = 7  # inches; a figure of this width stays readable when projected
 MARKERS = "os^DvP"  # with colours, so that colour never carries a meaning alone
-
-SHARPNESS = 2  # pixels of the picture for one of the page
 
 
 def set_theme() -> None:
@@ -22,7 +19,7 @@ def set_theme() -> None:
     settings = {
         "figure.figsize": (WIDTH, 4),
         "figure.dpi": 100,
-        "savefig.dpi": 100 * SHARPNESS,
+        "savefig.dpi": 200,
         "savefig.bbox": "tight",
         "axes.spines.top": False,
     }
@@ -37,12 +34,12 @@ def show(figure: Figure, alt: str, file: Path | None = None) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     plt.close(figure)
+    png = buffer.getvalue()
     if file:
-        file.write_bytes(buffer.getvalue())
-    png = base64.b64encode(buffer.getvalue()).decode()
-    data = {"image/png": png, "text/plain": alt}
-    width, height = struct.unpack(">2I", buffer.getvalue()[16:24])  # of a PNG's header
-    about = {"alt": alt, "width": width // SHARPNESS, "height": height // SHARPNESS}
+        file.write_bytes(png)
+    size = Image(png, retina=True)  # two pixels of the picture for one of the page
+    about = {"alt": alt, "width": size.width, "height": size.height}
+    data = {"image/png": base64.b64encode(png).decode(), "text/plain": alt}
     display(data, raw=True, metadata={"image/png": about})
 
 
@@ -90,8 +87,7 @@ def learning_curves(ax, curves: dict, xlabel: str, ylabel: str) -> None:
 def gallery(images, titles, columns: int) -> Figure:
     """Return a figure with a row or grid of pictures, each under its title."""
     rows = -(-len(images) // columns)
-    size = WIDTH / columns
-    shape = (WIDTH, rows * (size + 0.25))
+    shape = (WIDTH, rows * (WIDTH / columns + 0.25))
     figure, axes = plt.subplots(rows, columns, figsize=shape, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
