@@ -53,14 +53,8 @@ def intervals(ax, scores: dict, xlabel: str) -> None:
     ):
         reach = [[score.value - score.low], [score.high - score.value]]
         ax.errorbar(score.value, row, xerr=reach, fmt=marker, markersize=9, capsize=5)
-        ax.annotate(
-            f"{score.value:.3f}",
-            (1, row),
-            (8, 0),
-            va="center",
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-        )
+        right = {"transform": ax.get_yaxis_transform(), "va": "center"}
+        ax.text(1.02, row, f"{score.value:.3f}", **right)
     ax.set_yticks(range(len(scores)), list(scores))
     ax.set_ylim(len(scores) - 0.5, -0.5)
     ax.set_xlabel(xlabel)

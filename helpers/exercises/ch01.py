@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import torch
 
-from helpers.exercises.verdicts import OPEN, RIGHT, Verdict, choice, compare, wrong
+from helpers.exercises.verdicts import OPEN, Verdict, choice, compare, wrong
 
 
 def causal_attention(function) -> Verdict:
@@ -16,29 +16,23 @@ def causal_attention(function) -> Verdict:
         return wrong("Return the output alone, without the attention weights.")
     if isinstance(answer, torch.Tensor) and answer.isnan().any():
         return wrong("A token must see itself, or its weights are empty.")
-    later = torch.ones(5, 5).triu(1).bool()
+
+    def attend(scores, hidden, hide=-torch.inf, axis=-1):
+        return scores.masked_fill(hidden, hide).softmax(axis) @ v
+
     scores = q @ k.T / math.sqrt(8)
-    masked = scores.masked_fill(later, -torch.inf)
+    later = torch.ones(5, 5).triu(1).bool()
+    after = scores.softmax(-1).masked_fill(later, 0) @ v
+    zeros, turned = attend(scores, later, 0), attend(scores, later.T)
     mistakes = {
-        "Later tokens still have a weight: mask them.": scores.softmax(-1),
-        "The weights no longer sum to one: mask the scores, with minus infinity.": (
-            scores.softmax(-1).masked_fill(later, 0)
-        ),
-        "A score of zero is not a weight of zero: e^0 is 1. Use minus infinity.": (
-            scores.masked_fill(later, 0).softmax(-1)
-        ),
-        "The mask is the wrong way round: the first token must see only itself.": (
-            scores.masked_fill(later.T, -torch.inf).softmax(-1)
-        ),
-        "The softmax must run over the last axis, the tokens looked at.": (
-            masked.softmax(0)
-        ),
-        "The scores are not divided by the square root of d.": (
-            (masked * math.sqrt(8)).softmax(-1)
-        ),
+        "Later tokens still have a weight: mask them.": scores.softmax(-1) @ v,
+        "The weights do not sum to one: mask scores, with minus infinity.": after,
+        "A score of 0 is a weight of e^0 = 1, not of 0: use minus infinity.": zeros,
+        "The mask is the wrong way round: the first token sees only itself.": turned,
+        "The softmax must run over the last axis.": attend(scores, later, axis=0),
+        "Divide the scores by the square root of d.": attend(q @ k.T, later),
     }
-    outputs = {hint: weights @ v for hint, weights in mistakes.items()}
-    return compare(answer, masked.softmax(-1) @ v, outputs)
+    return compare(answer, attend(scores, later), mistakes)
 
 
 def mean_pooling(function) -> Verdict:
@@ -61,9 +55,8 @@ def mean_pooling(function) -> Verdict:
 
 
 sentiment_claim = choice(  # somebody claims 71 % on 200 reviews
-    "b",
     a="The baseline is not 50 %: 130 of the 200 reviews are favourable.",
-    b="the baseline is 65 %, and 71 % of 200 means about 64 to 77 %.",
+    b="Right: the baseline is 65 %, and 71 % of 200 means about 64 to 77 %.",
     c="How good is good depends on the task and its baseline: measure both first.",
 )
 
@@ -87,13 +80,7 @@ def shuffled_similarity(function) -> Verdict:
     if not isinstance(answer, float):
         return wrong("Return one float (`.item()` makes one).")
     if abs(answer - 1) > 1e-4:
-        return wrong(
-            "An encoder that ignores order must give 1. Shuffle the words of each "
-            "text, not its letters, and keep the texts in their order."
-        )
+        return wrong("An encoder that ignores order must give 1: shuffle the words.")
     if moved > 0.6:
-        return wrong(
-            "An encoder that sees only the first word should give far less than 1. "
-            "Are the words really shuffled?"
-        )
-    return RIGHT
+        return wrong("One that sees first words gives far less: are they shuffled?")
+    return Verdict("right", "Right. Now run it on the test sentences with the encoder.")

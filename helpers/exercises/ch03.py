@@ -45,17 +45,14 @@ def train_epoch(function) -> Verdict:
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     answer = function(model, optimizer, _batches())
     right, mean_loss = _epoch(fresh, *["backward step zero_grad"] * 3)
+    given, _ = _epoch(fresh, *["step backward"] * 3)
+    summed, _ = _epoch(fresh, *["backward step"] * 3)
+    once, _ = _epoch(fresh, "backward", "backward", "backward step")
     mistakes = {
-        "The gradients of earlier batches are still there: forget them.": (
-            _epoch(fresh, *["backward step"] * 3)[0]
-        ),
-        "No weight has moved: step after the gradient is there, and before you forget "
-        "it.": fresh.layer.weight,
-        "There must be a step for every batch.": (
-            _epoch(fresh, "backward", "backward", "backward step")[0]
-        ),
+        "The gradients of earlier batches are still there: forget them.": summed,
+        "No weight has moved: step between gradient and zero.": fresh.layer.weight,
+        "There must be a step for every batch.": once,
     }
-    given = _epoch(fresh, *["step backward"] * 3)[0]
     verdict = compare(model.layer.weight, right, mistakes, as_given=given)
     if verdict != RIGHT:
         return verdict
@@ -96,19 +93,17 @@ def temperature(function) -> Verdict:
 
 
 which_epoch = choice(  # which accuracy to report
-    "b",
-    a="The best of five test accuracies is the luckiest: picking it means choosing on "
-    "the test set.",
-    b="the epoch was chosen on validation sentences, so its test accuracy is honest.",
+    a="The best of five test accuracies is the luckiest: do not choose on test data.",
+    b="Right: the epoch was chosen on validation sentences, so its test accuracy is an "
+    "honest one.",
     c="Validation was used to choose, so its accuracy is a lucky one, too.",
 )
 
 better_model = choice(  # 14 more of 1 000 are right
-    "c",
     a="An average says nothing about chance: of the 106 sentences on which they "
     "differ, how many would a coin give to one of them?",
     b="The intervals of the two accuracies ignore that both met the same sentences; a "
     "paired test can see more. What does it say here?",
-    c="A coin thrown 106 times is so far from 53 in one of five tries: more sentences "
-    "must decide.",
+    c="Right: A coin thrown 106 times is so far from 53 in one of five tries: more "
+    "sentences must decide.",
 )

@@ -79,16 +79,13 @@ def whole_words(function) -> Verdict:
 
 
 too_good = choice(  # a masked accuracy of 99 % after a hundred steps
-    "c",
-    a="Words are not that predictable: see what our own model reaches after its whole "
-    "run, with a vocabulary as small.",
+    a="Words are not that predictable: see what our own model reaches at its end.",
     b="A smaller learning rate would only reach the same place more slowly.",
-    c="what is to be predicted stands in the input: look at ids and labels.",
+    c="Right: what is to be predicted stands in the input: look at ids and labels.",
 )
 
 is_it_a_leak = choice(  # sequences are shuffled, then split
-    "b",
     a="No sequence is on both sides, but neighbours in the same review are.",
-    b="halves of one review share names, plot and style: split by document.",
+    b="Right: halves of one review share names, plot and style: split by document.",
     c="More sequences make the leak larger, not smaller.",
 )

@@ -45,8 +45,7 @@ def make_labels(function) -> Verdict:
         return ids.masked_fill(torch.arange(6) >= lengths[:, None] + shift, -100)
 
     mistakes = {
-        "The padding still has labels: the model would learn to say the end again and "
-        "again.": ids,
+        "The padding has labels: the model learns to end again and again.": ids,
         "The real end of each sequence is lost: it is at lengths - 1.": labels(-1),
         "One padding token too many has a label: count from 0.": labels(1),
     }
@@ -55,8 +54,7 @@ def make_labels(function) -> Verdict:
 
 
 which_rule = choice(  # how to decode where one continuation is right
-    "b",
     a="Sampling sends one parcel in ten somewhere else, even at its best.",
-    b="one right answer means the most probable one, or none.",
+    b="Right: one right answer means the most probable one, or none.",
     c="Variety is a virtue in stories, not in addresses.",
 )

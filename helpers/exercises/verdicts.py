@@ -26,16 +26,16 @@ def wrong(hint: str) -> Verdict:
     return Verdict("wrong", f"Not yet. {hint}")
 
 
-def choice(right: str, **comments: str):
-    """Return the check of a choice between options, each with its comment."""
+def choice(**comments: str):
+    """Return the check of a choice; the comment on the right option begins so."""
 
     def check(answer) -> Verdict:
         if answer is ...:
             return OPEN
         if answer not in comments:
             return Verdict("wrong", f"Choose one of {', '.join(comments)} (a string).")
-        if answer == right:
-            return Verdict("right", f"Right: {comments[answer]}")
+        if comments[answer].startswith("Right: "):
+            return Verdict("right", comments[answer])
         return wrong(comments[answer])
 
     return check

@@ -34,7 +34,7 @@ def tfidf(C: float = 10) -> Pipeline:
 
     `C` is the inverse strength of its regularisation.
     """
-    return make_pipeline(_tfidf(), _classifier(C))
+    return make_pipeline(_tfidf(), LogisticRegression(C=C, max_iter=1000))
 
 
 def linear(name: str, train: Dataset, validation: Dataset) -> Pipeline:
@@ -44,12 +44,8 @@ def linear(name: str, train: Dataset, validation: Dataset) -> Pipeline:
     """
     make_features, candidates = LINEAR[name]
     features = make_features()
-    known = features.fit_transform(train["text"][:])
+    known = features.fit_transform(train["text"][:]), train["label"][:]
     held_out = features.transform(validation["text"][:]), validation["label"][:]
-    fitted = [_classifier(C).fit(known, train["label"][:]) for C in candidates]
+    fitted = [LogisticRegression(C=C, max_iter=1000).fit(*known) for C in candidates]
     best = max(fitted, key=lambda classifier: classifier.score(*held_out))
     return make_pipeline(features, best)
-
-
-def _classifier(C: float) -> LogisticRegression:
-    return LogisticRegression(C=C, max_iter=1000)

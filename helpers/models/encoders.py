@@ -52,8 +52,7 @@ def load_image(name: str, device=None, **options):
 
 def freeze(model) -> None:
     """Exclude every parameter of a model from training."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
+    model.requires_grad_(False)
 
 
 def count(model) -> Count:
@@ -97,13 +96,11 @@ def embed_texts(model, tokenizer, texts, pool=mean_pool, max_length=64):
     TruncationWarning says if many texts are cut at `max_length` tokens; ValueError if
     the model has no positions for so many.
     """
-    return _forward(
-        model,
-        tokenizer,
-        texts,
-        max_length,
-        lambda output, mask: pool(output.last_hidden_state, mask),
-    )
+
+    def vectors(output, mask):
+        return pool(output.last_hidden_state, mask)
+
+    return _forward(model, tokenizer, texts, max_length, vectors)
 
 
 def logits(model, tokenizer, texts, max_length=64) -> torch.Tensor:

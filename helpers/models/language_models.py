@@ -9,10 +9,8 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 from transformers import (
-    BertConfig,
     BertForMaskedLM,
     DataCollatorForLanguageModeling,
-    GPT2Config,
     GPT2LMHeadModel,
 )
 
@@ -53,24 +51,21 @@ def build(objective: str, tokenizer, shape: Shape = OWN):
         "pad_token_id": tokenizer.pad_token_id,
         "attn_implementation": "eager",
     }
-    if objective == "mlm":
-        config = BertConfig(
-            **common,
-            intermediate_size=4 * shape.hidden_size,
-            hidden_dropout_prob=0,
-            attention_probs_dropout_prob=0,
-        )
-    else:
-        config = GPT2Config(
-            **common,
-            activation_function="gelu",
-            resid_pdrop=0,
-            embd_pdrop=0,
-            attn_pdrop=0,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-    return ARCHITECTURES[objective](config)
+    own = {
+        "mlm": {
+            "intermediate_size": 4 * shape.hidden_size,
+            "hidden_dropout_prob": 0,
+            "attention_probs_dropout_prob": 0,
+        },
+        "clm": {
+            "activation_function": "gelu",
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+        }
+        | dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0),
+    }
+    architecture = ARCHITECTURES[objective]
+    return architecture(architecture.config_class(**common, **own[objective]))
 
 
 def load(objective: str, name: str, device=None):

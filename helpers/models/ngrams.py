@@ -1,6 +1,7 @@
 """Counting language models, the baseline that a neural one has to beat."""
 
 import numpy as np
+import pandas as pd
 
 
 class Trigram:
@@ -20,9 +21,9 @@ class Trigram:
         tokens = np.asarray(tokens, dtype=np.int64)
         self.singles = np.bincount(tokens, minlength=vocabulary)
         self.followed = np.bincount(tokens[:-1], minlength=vocabulary)
-        self.pairs = np.unique(self._pairs(tokens), return_counts=True)
-        self.contexts = np.unique(self._pairs(tokens)[:-1], return_counts=True)
-        self.triples = np.unique(self._triples(tokens), return_counts=True)
+        self.pairs = pd.Series(self._pairs(tokens)).value_counts()
+        self.contexts = pd.Series(self._pairs(tokens)[:-1]).value_counts()
+        self.triples = pd.Series(self._triples(tokens)).value_counts()
         mixed, seen = self._components(held_in)
         everywhere = _fit(mixed, np.full(4, 0.25), self.ROUNDS)
         self.weights = np.tile(everywhere[:, None], int(np.log2(len(tokens))) + 2)
@@ -43,11 +44,10 @@ class Trigram:
         uniform = np.full(len(here), 1 / self.vocabulary)
         one = self.singles[here] / self.singles.sum()
         two = _look_up(self.pairs, self._pairs(tokens)[1:])
-        three = _look_up(self.triples, self._triples(tokens))
         two = _fraction(two, self.followed[before], one)
+        three = _look_up(self.triples, self._triples(tokens))
         three = _fraction(three, context, two)
-        groups = np.log2(context + 1).astype(int)
-        return np.stack([uniform, one, two, three]), groups
+        return np.stack([uniform, one, two, three]), np.log2(context + 1).astype(int)
 
     def _pairs(self, tokens):
         return tokens[:-1] * self.vocabulary + tokens[1:]
@@ -69,8 +69,5 @@ def _fraction(count, total, instead):
     return np.where(total > 0, count / np.maximum(total, 1), instead)
 
 
-def _look_up(counted, keys):
-    """Return the counts of keys among (sorted keys, counts), 0 where absent."""
-    known, counts = counted
-    at = np.searchsorted(known, keys).clip(max=len(known) - 1)
-    return np.where(known[at] == keys, counts[at], 0)
+def _look_up(counts: pd.Series, keys) -> np.ndarray:
+    return counts.reindex(keys, fill_value=0).to_numpy()

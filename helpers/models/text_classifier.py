@@ -50,20 +50,17 @@ def save(
 def _flaw_of_classifier(model, names: list[str]) -> str:
     """Return why a model does not choose one of some named classes, or nothing."""
     kind, config = type(model).__name__, model.config
-    known_problems = (None, "single_label_classification")
+    classes, problem = config.num_labels, config.problem_type
     flaws = {
         f"a {kind} is no model for sequence classification": (
             not kind.endswith("ForSequenceClassification")
         ),
-        "it has one output, which is regression or a single class": (
-            config.num_labels < 2
-        ),
-        f"its problem_type is {config.problem_type}, so its outputs are no "
-        "probabilities that add up to one": config.problem_type not in known_problems,
-        f"its {config.num_labels} classes are called {listing(names, 5)}, and each "
-        "needs a name of its own that is not `label`": (
-            len(names) != config.num_labels
-            or len({*names, "label"}) != config.num_labels + 1
+        "it has one output, which is regression or a single class": classes < 2,
+        f"its problem_type is {problem}, so its outputs are no probabilities that add "
+        "up to one": problem not in (None, "single_label_classification"),
+        f"its {classes} classes are called {listing(names, 5)}, and each needs a name "
+        "of its own that is not `label`": (
+            not len(names) == len({*names} - {"label"}) == classes
         ),
     }
     return next((flaw for flaw, found in flaws.items() if found), "")
@@ -79,18 +76,15 @@ class Predictor:
     def __init__(self, folder: Path, device=None):
         if not (Path(folder) / "config.json").is_file():
             raise PredictorError(
-                f"There is no saved model in {folder}: name the folder that it was "
-                "saved to."
+                f"There is no saved model in {folder}: name its folder."
             )
+        kind = AutoModelForSequenceClassification
+        options = {"attn_implementation": "eager"}  # as in training: equal to the bit
         try:
-            self.model, self.tokenizer = checkpoints.load(
-                AutoModelForSequenceClassification,
-                str(folder),
-                device,
-                attn_implementation="eager",  # as in training: equal to the last bit
-            )
+            loaded = checkpoints.load(kind, str(folder), device, **options)
         except checkpoints.CheckpointError as error:
             raise PredictorError(str(error)) from error
+        self.model, self.tokenizer = loaded
         self.names = [name for _, name in sorted(self.model.config.id2label.items())]
         if flaw := _flaw_of_classifier(self.model, self.names):
             raise PredictorError(f"The model in {folder} is no classifier: {flaw}.")
@@ -110,67 +104,60 @@ class Predictor:
         counts them all; with `on_bad_rows="skip"` they have no row, and a CorpusWarning
         says which. Raises PredictorError also for anything but a list of texts.
         """
-        if on_bad_rows not in ("raise", "skip"):
-            raise PredictorError(
-                f'on_bad_rows is "raise" or "skip", not {on_bad_rows!r}.'
-            )
-        others = str | bytes | dict | pd.DataFrame
-        if isinstance(texts, others) or not np.iterable(texts):
-            raise PredictorError(
-                f"The predictor takes a list of texts, but was given {_quoted(texts)}, "
-                f"of type {type(texts).__name__}: put the texts, also one alone, into "
-                "brackets."
-            )
-        items = dict(enumerate(texts))
-        bad = {number: flaw for number, item in items.items() if (flaw := _flaw(item))}
-        good = {number: text for number, text in items.items() if number not in bad}
-        if bad:
-            reasons = [f"item {number}: {flaw}" for number, flaw in bad.items()]
-            count = f"{len(bad)} bad item{'s' * (len(bad) > 1)}"
-            listed = f"{count} (counted from 0, {listing(reasons, 5, '; ')})"
-            if on_bad_rows == "raise":
-                raise PredictorError(
-                    f"The list has {listed}: mend them, or leave them out with "
-                    'on_bad_rows="skip".'
-                )
-            warnings.warn(f"The list: left out {listed}.", CorpusWarning, stacklevel=2)
-        if cut := self._cut(good):
+        good = _usable(texts, on_bad_rows)
+        logits = torch.empty(0, len(self.names))
+        if good:
+            self._tell_cut(good)
+            read = self.model, self.tokenizer, good.values(), self.max_length
+            with warnings.catch_warnings(action="ignore", category=TruncationWarning):
+                logits = encoders.logits(*read)
+        index = pd.Index(good, dtype=int)
+        table = pd.DataFrame(logits.softmax(-1).numpy(), index, self.names)
+        table.insert(0, "label", table.idxmax(axis=1))
+        return table
+
+    def _tell_cut(self, texts: dict[int, str]) -> None:
+        """Warn of texts that are longer than what the model reads."""
+        options = {"truncation": True, "max_length": self.max_length + 1}
+        ids = self.tokenizer([*texts.values()], **options)["input_ids"]
+        cut = [
+            str(number)
+            for (number, text), tokens in zip(texts.items(), ids, strict=True)
+            if len(text) > LONGEST or len(tokens) > self.max_length
+        ]
+        if cut:
             warnings.warn(
-                f"The list: {len(cut)} of {len(good)} texts are cut at the model's "
+                f"The list: {len(cut)} of {len(texts)} texts are cut at the model's "
                 f"limit of {self.max_length} tokens (items {listing(cut, 5)}, counted "
                 "from 0): split them if their ends matter.",
                 CorpusWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        return self._table(good)
 
-    def _cut(self, texts: dict[int, str]) -> list[str]:
-        """Return the numbers of the texts that are longer than what the model reads."""
-        if not texts:
-            return []
-        read = [text[:LONGEST] for text in texts.values()]
-        options = {"truncation": True, "max_length": self.max_length + 1}
-        ids = self.tokenizer(read, **options)["input_ids"]
-        return [
-            str(number)
-            for (number, text), one in zip(texts.items(), ids, strict=True)
-            if len(text) > LONGEST or len(one) > self.max_length
-        ]
 
-    def _table(self, texts: dict[int, str]) -> pd.DataFrame:
-        """Return label and probabilities, [texts, 1 + classes]; see `__call__`."""
-        logits = torch.empty(0, len(self.names))
-        if texts:
-            read = [text[:LONGEST] for text in texts.values()]
-            with warnings.catch_warnings(action="ignore", category=TruncationWarning):
-                logits = encoders.logits(
-                    self.model, self.tokenizer, read, self.max_length
-                )
-        index = pd.Index([*texts], dtype=int)
-        table = pd.DataFrame(logits.softmax(-1).numpy(), index, self.names)
-        labels = [self.names[number] for number in logits.argmax(-1)]
-        table.insert(0, "label", pd.Series(labels, index, dtype=str))
-        return table
+def _usable(texts, on_bad_rows: str) -> dict[int, str]:
+    """Return the texts of a list by their numbers; refuse bad ones, or warn of them."""
+    if on_bad_rows not in ("raise", "skip"):
+        raise PredictorError(f'on_bad_rows is "raise" or "skip", not {on_bad_rows!r}.')
+    others = str | bytes | dict | pd.DataFrame
+    if isinstance(texts, others) or not np.iterable(texts):
+        raise PredictorError(
+            f"The predictor takes a list of texts, but was given {_quoted(texts)}, of "
+            f"type {type(texts).__name__}: put texts, also one alone, into brackets."
+        )
+    items = dict(enumerate(texts))
+    bad = {number: flaw for number, item in items.items() if (flaw := _flaw(item))}
+    if bad:
+        reasons = [f"item {number}: {flaw}" for number, flaw in bad.items()]
+        count = f"{len(bad)} bad item{'s' * (len(bad) > 1)}"
+        listed = f"{count} (counted from 0, {listing(reasons, 5, '; ')})"
+        if on_bad_rows == "raise":
+            raise PredictorError(
+                f"The list has {listed}: mend them, or leave them out with "
+                'on_bad_rows="skip".'
+            )
+        warnings.warn(f"The list: left out {listed}.", CorpusWarning, stacklevel=3)
+    return {n: text[: LONGEST + 1] for n, text in items.items() if n not in bad}
 
 
 def _flaw(item) -> str:

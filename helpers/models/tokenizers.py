@@ -3,22 +3,20 @@
 import warnings
 
 import torch
-from tokenizers import (
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    processors,
-    trainers,
-)
+from tokenizers import BertWordPieceTokenizer, ByteLevelBPETokenizer, Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 SIZE = 8192  # enough for some million words; BERT takes 30 522 for three billion
 CUT_UNTOLD = 0.05  # fraction of texts that may be cut before a warning says so
-MASKED_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TEXTS_AT_ONCE = 1000  # to encode: an encoded text is much larger than its ids
 END, PAD = "<|endoftext|>", "<|pad|>"
+MASKED_SPECIALS = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
 
 
 class TruncationWarning(UserWarning):
@@ -30,43 +28,22 @@ def wordpiece(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
 
     Source: Schuster and Nakajima 2012; Wu et al. 2016; Devlin et al. 2019.
     """
-    texts = list(texts)  # read twice
-    letters = _vocabulary(texts, 0, MASKED_SPECIALS)
-    inside = sorted(token for token in letters if token.startswith("##"))
-    vocabulary = _vocabulary(texts, size, MASKED_SPECIALS + inside)
-    tokenizer = _uncased(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.add_special_tokens(MASKED_SPECIALS)
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("[CLS]", "[SEP]")],
-    )
-    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, **dict(zip(names, MASKED_SPECIALS, strict=True))
-    )
+    texts, first = list(texts), list(MASKED_SPECIALS.values())
+    # The trainer numbers letters inside words by chance and breaks ties by number, so
+    # only with these letters as first tokens do equal texts make equal tokens.
+    letters = _word_pieces(texts, 0, first)
+    first += sorted(token for token in letters if token.startswith("##"))
+    inner = BertWordPieceTokenizer(_word_pieces(texts, size, first))
+    tokenizer = Tokenizer.from_str(inner.to_str())
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **MASKED_SPECIALS)
 
 
-def _vocabulary(texts, size: int, first: list[str]) -> dict[str, int]:
-    """Return the tokens of texts with their numbers, those in `first` first.
-
-    The trainer numbers the letters inside words by chance and breaks ties by number, so
-    only with these letters in `first` do equal texts make equal tokens.
-    """
-    tokenizer = _uncased(models.WordPiece(unk_token="[UNK]"))
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=first, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+def _word_pieces(texts, size: int, first: list[str]) -> dict[str, int]:
+    """Return the tokens of texts with their numbers, those in `first` first."""
+    tokenizer = BertWordPieceTokenizer()
+    options = {"min_frequency": 0, "limit_alphabet": 10**6, "show_progress": False}
+    tokenizer.train_from_iterator(texts, size, special_tokens=first, **options)
     return tokenizer.get_vocab()
-
-
-def _uncased(model) -> Tokenizer:
-    tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    return tokenizer
 
 
 def byte_pairs(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
@@ -75,18 +52,11 @@ def byte_pairs(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
     Unlike GPT-2's own it has a token for padding that is not the end of a text. Source:
     Sennrich et al. 2016; Radford et al. 2019.
     """
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=[END, PAD],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    inner = ByteLevelBPETokenizer()
+    options = {"min_frequency": 0, "show_progress": False}
+    inner.train_from_iterator(texts, size, special_tokens=[END, PAD], **options)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        tokenizer_object=Tokenizer.from_str(inner.to_str()),
         bos_token=END,
         eos_token=END,
         pad_token=PAD,

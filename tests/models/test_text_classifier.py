@@ -150,7 +150,7 @@ def test_it_wants_a_list(folder, case, way):
     texts, words = ALONE[case]
     message = failing(text_classifier.Predictor(folder), texts, on_bad_rows=way)
     assert message.startswith("The predictor takes a list of texts, but was given ")
-    assert f"{words}: put the texts, also one alone, into brackets" in message
+    assert f"{words}: put texts, also one alone, into brackets" in message
 
 
 @pytest.mark.parametrize("kind", [tuple, iter, pd.Series])
