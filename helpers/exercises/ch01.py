@@ -8,7 +8,7 @@ import torch
 from helpers.exercises.verdicts import OPEN, Verdict, choice, compare, wrong
 
 
-def causal_attention(function) -> Verdict:
+def causal_attention(function):
     """Attention [tokens, d] in which no token looks at a later one."""
     q, k, v = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(1))
     answer = function(q, k, v)
@@ -35,7 +35,7 @@ def causal_attention(function) -> Verdict:
     return compare(answer, attend(scores, later), mistakes)
 
 
-def mean_pooling(function) -> Verdict:
+def mean_pooling(function):
     """The mean over real tokens only, [texts, hidden_size]."""
     hidden = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(2))
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
@@ -61,7 +61,7 @@ sentiment_claim = choice(  # somebody claims 71 % on 200 reviews
 )
 
 
-def shuffled_similarity(function) -> Verdict:
+def shuffled_similarity(function):
     """Mean cosine similarity between texts and their shuffled selves."""
     texts = [f"w{i} x{i} y{i} z{i} u{i} v{i}" for i in range(40)]
 

@@ -2,26 +2,22 @@
 
 import numpy as np
 import torch
+from torch.nn import LayerNorm, Linear, Module, ModuleDict
 
-from helpers.exercises.verdicts import OPEN, RIGHT, Verdict, choice, compare, wrong
+from helpers.exercises.verdicts import OPEN, RIGHT, choice, compare, wrong
 
 
-def only_biases(function) -> Verdict:
+def only_biases(function):
     """Exactly the parameters named `bias` can be trained."""
-    model = torch.nn.ModuleDict(
-        {
-            "layer": torch.nn.Linear(3, 3),
-            "norm": torch.nn.LayerNorm(3),
-            "bias_gate": torch.nn.Linear(3, 3, bias=False),  # its weight is no bias
-        }
-    )
+    model = ModuleDict({"layer": Linear(3, 3), "norm": LayerNorm(3)})
+    model["bias_gate"] = Linear(3, 3, bias=False)  # its weight is no bias
     model["layer"].requires_grad_(False)  # it must work on a frozen model, too
     model["norm"].bias.requires_grad_(False)
     flags = [p.requires_grad for p in model.parameters()]
     answer = function(model)
     if answer is None and flags == [p.requires_grad for p in model.parameters()]:
         return OPEN
-    if not isinstance(answer, torch.nn.Module):
+    if not isinstance(answer, Module):
         return wrong("Return the model.")
     free = {name for name, p in answer.named_parameters() if p.requires_grad}
     if "layer.bias" not in free:
@@ -31,7 +27,7 @@ def only_biases(function) -> Verdict:
     return RIGHT
 
 
-def standardise(function) -> Verdict:
+def standardise(function):
     """Scale by the mean and spread of the training rows alone."""
     numbers = np.random.default_rng(3)
     train, held_out = numbers.normal(0, 1, (50, 4)), numbers.normal(2, 3, (20, 4))
@@ -46,13 +42,9 @@ def standardise(function) -> Verdict:
         return (rows - by.mean(0)) / by.std(0)
 
     known, unseen = map(torch.as_tensor, answer)
-    verdict = compare(
-        known,
-        scaled(train, train),
-        {},
-        as_given=scaled(train, np.concatenate([train, held_out])),
-        otherwise="The training rows have not mean 0, spread 1.",
-    )
+    given = scaled(train, np.concatenate([train, held_out]))
+    other = "The training rows have not mean 0, spread 1."
+    verdict = compare(known, scaled(train, train), {}, given, other)
     mistakes = {
         "Each split is scaled by its own mean and spread: a single new text could not "
         "be scaled at all.": scaled(held_out, held_out),

@@ -2,15 +2,7 @@
 
 import torch
 
-from helpers.exercises.verdicts import (
-    AS_GIVEN,
-    OPEN,
-    RIGHT,
-    Verdict,
-    choice,
-    compare,
-    wrong,
-)
+from helpers.exercises.verdicts import AS_GIVEN, OPEN, RIGHT, choice, compare, wrong
 
 
 class _Toy:
@@ -23,7 +15,7 @@ class _Toy:
         return 1000
 
 
-def masker(function) -> Verdict:
+def masker(function):
     """BERT's masking rule, (sequences, tokenizer, generator) -> (ids, labels)."""
     generator = torch.Generator().manual_seed(5)
     given = torch.randint(5, 1000, (1000, 100), generator=generator)
@@ -60,7 +52,7 @@ def masker(function) -> Verdict:
     return RIGHT
 
 
-def whole_words(function) -> Verdict:
+def whole_words(function):
     """A word is selected with all of its tokens, or not at all."""
     tokens = ["the", "un", "##for", "##get", "film", "##s", "a"]
 

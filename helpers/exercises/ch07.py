@@ -4,10 +4,10 @@ import math
 
 import torch
 
-from helpers.exercises.verdicts import Verdict, choice, compare
+from helpers.exercises.verdicts import choice, compare
 
 
-def perplexity(function) -> Verdict:
+def perplexity(function):
     """One perplexity of the tokens of several texts."""
     losses = [[1.0, 2.0, 3.0], [4.0], [0.5, 0.5]]
     every = torch.tensor([loss for text in losses for loss in text])
@@ -22,7 +22,7 @@ def perplexity(function) -> Verdict:
     return compare(function(losses), every.mean().exp(), mistakes)
 
 
-def bits_per_character(function) -> Verdict:
+def bits_per_character(function):
     """A loss that does not depend on the tokenizer."""
     loss, tokens, characters, log2 = 3.0, 250, 1000, math.log(2)
     nats = loss * tokens / characters
@@ -35,7 +35,7 @@ def bits_per_character(function) -> Verdict:
     return compare(function(loss, tokens, characters), nats / log2, mistakes)
 
 
-def make_labels(function) -> Verdict:
+def make_labels(function):
     """Labels of sequences that are padded with the end-of-text token, 0."""
     ids = torch.tensor([[0, 5, 6, 0, 0, 0], [0, 7, 8, 9, 4, 0]])
     lengths = torch.tensor([4, 6])

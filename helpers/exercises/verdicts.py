@@ -1,4 +1,7 @@
-"""Verdicts on exercises: right, not yet (with a hint that fits), or not attempted."""
+"""Verdicts on exercises: right, not yet (with a hint that fits), or not attempted.
+
+Each check takes what the learner made, a function or a choice, and returns a Verdict.
+"""
 
 from numbers import Real
 from typing import NamedTuple
@@ -19,6 +22,7 @@ class Verdict(NamedTuple):
 OPEN = Verdict("open", "Not attempted yet.")
 AS_GIVEN = Verdict("open", "Not repaired yet.")
 RIGHT = Verdict("right", "Right.")
+NUMBERS = "The shape is right, the numbers are not."
 
 
 def wrong(hint: str) -> Verdict:
@@ -41,19 +45,11 @@ def choice(**comments: str):
     return check
 
 
-def compare(
-    answer,
-    right,
-    mistakes: dict,
-    *,
-    as_given=None,
-    otherwise="The shape is right, the numbers are not.",
-    atol=1e-5,
-) -> Verdict:
+def compare(answer, right, mistakes, as_given=None, other=NUMBERS, atol=1e-5):
     """Judge a tensor or a number: right, or the hint of the mistake that it equals.
 
-    `as_given` is the answer of code that waits to be repaired; `otherwise` is the hint
-    for a mistake that is none of `mistakes`.
+    `mistakes` maps hints to values, `as_given` is the value of code that waits to be
+    repaired, `other` the hint for any other value.
     """
     if answer is None:
         return OPEN
@@ -74,4 +70,4 @@ def compare(
     if equals(right):
         return RIGHT
     hints = (hint for hint, mistake in mistakes.items() if equals(mistake))
-    return wrong(next(hints, otherwise))
+    return wrong(next(hints, other))

@@ -12,8 +12,7 @@ from transformers import AutoModel
 from helpers.data import assets
 from helpers.models import checkpoints, tokenizers
 
-# fits the caches of a laptop's processor; measured in chapter 2
-TOKENS_PER_BATCH = 2048
+TOKENS_PER_BATCH = 2048  # fits the caches of a laptop's processor: see chapter 2
 
 
 class Count(NamedTuple):
@@ -36,10 +35,9 @@ def locate(name: str) -> str:
 def load_text(name: str, device=None, **options):
     """Return (model, tokenizer) of a text encoder, in float32 and evaluation mode.
 
-    `name` is an asset or a model on the Hub; `device` is where the model goes;
-    `options` go to `from_pretrained`. The attention is the plain implementation, which
-    shows its maps and is the faster one for short texts on a processor. Raises
-    AssetError or CheckpointError when it cannot be had or its files do not fit.
+    `name` is an asset or a model on the Hub; `options` go to `from_pretrained`. The
+    attention is the plain implementation: it shows its maps and is the faster one for
+    short texts on a processor. Raises AssetError and CheckpointError.
     """
     settings = {"attn_implementation": "eager"} | options
     return checkpoints.load(AutoModel, locate(name), device, **settings)
@@ -77,8 +75,7 @@ def evaluating(model):
 def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Average the token vectors of each text, leaving out padding.
 
-    hidden [texts, tokens, hidden size], mask [texts, tokens] of ones and zeros ->
-    [texts, hidden size].
+    hidden [texts, tokens, hidden size], mask [texts, tokens] -> [texts, hidden size].
     """
     mask = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * mask).sum(1) / mask.sum(1)
@@ -104,10 +101,7 @@ def embed_texts(model, tokenizer, texts, pool=mean_pool, max_length=64):
 
 
 def logits(model, tokenizer, texts, max_length=64) -> torch.Tensor:
-    """Return a classifier's logits for n texts: float32 [n, classes].
-
-    Dropout and long texts as in `embed_texts`.
-    """
+    """Return a classifier's logits, float32 [n, classes]; texts as in `embed_texts`."""
     return _forward(model, tokenizer, texts, max_length, lambda out, mask: out.logits)
 
 

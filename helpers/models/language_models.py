@@ -1,7 +1,6 @@
 """Language models of two pre-training objectives: build, load, losses on text.
 
-Masks are chosen on the processor, so that one seed makes the same ones on every
-device. Then the tensors go where the model is.
+Masks are chosen on the processor, so one seed makes the same ones on every device.
 """
 
 from typing import NamedTuple
@@ -15,7 +14,6 @@ from transformers import (
 )
 
 from helpers.models import checkpoints, encoders
-from helpers.models.checkpoints import CheckpointError
 
 CONTEXT = {"mlm": 128, "clm": 256}  # tokens that the course's own models read at once
 ARCHITECTURES = {"mlm": BertForMaskedLM, "clm": GPT2LMHeadModel}
@@ -71,26 +69,20 @@ def build(objective: str, tokenizer, shape: Shape = OWN):
 def load(objective: str, name: str, device=None):
     """Return (model, tokenizer) of a checkpoint, in float32 and evaluation mode.
 
-    `name` is an asset, a folder, or a model on the Hub; `device` as in
-    `encoders.load_text`. Raises CheckpointError when the files are damaged or
-    incomplete, or hold a model of another objective or another vocabulary.
+    `name` is an asset, a folder, or a model on the Hub. Raises CheckpointError when the
+    files are damaged, or of a model of another objective or another vocabulary.
     """
     folder = encoders.locate(str(name))
     model, tokenizer = checkpoints.load(ARCHITECTURES[objective], folder, device)
     if len(tokenizer) != model.config.vocab_size:
-        raise CheckpointError(
+        raise checkpoints.CheckpointError(
             f"{name} has {model.config.vocab_size} tokens in its model and "
             f"{len(tokenizer)} in its tokenizer: take both from the same place."
         )
     return model, tokenizer
 
 
-def mask(
-    sequences: torch.Tensor,
-    tokenizer,
-    seed: int,
-    mlm_probability: float = MLM_PROBABILITY,
-):
+def mask(sequences, tokenizer, seed: int, mlm_probability: float = MLM_PROBABILITY):
     """Return (input, labels), both [sequences, tokens], of BERT's masking rule.
 
     Labels are -100 where nothing is to be predicted. One seed makes one set of masks;
@@ -117,13 +109,10 @@ def masked_logits(model, ids: torch.Tensor, labels: torch.Tensor):
     return model.cls(hidden[selected]).float(), labels[selected]
 
 
-def loss(
-    objective, model, tokenizer, sequences, seed: int, mlm_probability=MLM_PROBABILITY
-) -> torch.Tensor:
+def loss(objective, model, tokenizer, sequences, seed, mlm_probability=MLM_PROBABILITY):
     """Return the training loss of sequences [sequences, tokens], in nats per token.
 
-    For `mlm` these are the tokens that the seed selects with `mlm_probability`. The
-    loss is on the model's device.
+    For `mlm` these are the tokens that the seed selects, for `clm` all but the first.
     """
     if objective == "clm":
         sequences = sequences.to(model.device)
@@ -147,16 +136,14 @@ def masked_scores(model, tokenizer, sequences: torch.Tensor):
 def next_token_losses(model, tokens: torch.Tensor) -> torch.Tensor:
     """Return -ln p of each token but the first: [n] -> [n - 1], in nats.
 
-    The losses are on the processor. The text is read through windows as long as the
-    model's context that move on by half of it, so each token is scored once and, past
-    the first window, with at least half a context before it. Every model is scored on
-    exactly the same tokens.
+    The text is read through windows as long as the model's context that move on by half
+    of it, so each token is scored once and, past the first window, with at least half a
+    context before it.
     """
     context = model.config.n_positions
     step = context // 2
-    starts = range(0, max(1, len(tokens) - step), step)
-    padded = functional.pad(tokens, (0, context))
-    windows = torch.stack([padded[s : s + context] for s in starts])
+    count = max(1, (len(tokens) - 1) // step)
+    windows = functional.pad(tokens, (0, context)).unfold(0, context, step)[:count]
     losses = []
     with encoders.evaluating(model):
         for batch in windows.split(BATCH_SIZE):

@@ -31,14 +31,14 @@ def wordpiece(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
     texts, first = list(texts), list(MASKED_SPECIALS.values())
     # The trainer numbers letters inside words by chance and breaks ties by number, so
     # only with these letters as first tokens do equal texts make equal tokens.
-    letters = _word_pieces(texts, 0, first)
+    letters = _vocabulary(texts, 0, first)
     first += sorted(token for token in letters if token.startswith("##"))
-    inner = BertWordPieceTokenizer(_word_pieces(texts, size, first))
+    inner = BertWordPieceTokenizer(_vocabulary(texts, size, first))
     tokenizer = Tokenizer.from_str(inner.to_str())
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **MASKED_SPECIALS)
 
 
-def _word_pieces(texts, size: int, first: list[str]) -> dict[str, int]:
+def _vocabulary(texts, size: int, first: list[str]) -> dict[str, int]:
     """Return the tokens of texts with their numbers, those in `first` first."""
     tokenizer = BertWordPieceTokenizer()
     options = {"min_frequency": 0, "limit_alphabet": 10**6, "show_progress": False}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from helpers.models import language_models, tokenizers
+from helpers.models import checkpoints, language_models, tokenizers
 from helpers.pretraining import run_folder
 
 KINDS = {"mlm": tokenizers.wordpiece, "clm": tokenizers.byte_pairs}
@@ -245,7 +245,7 @@ def copy(kind, folders, tmp_path):
 
 def refused(kind, folder) -> str:
     """Return the sentence with which a checkpoint is refused."""
-    with pytest.raises(language_models.CheckpointError) as error:
+    with pytest.raises(checkpoints.CheckpointError) as error:
         language_models.load(kind, folder)
     message = str(error.value)
     assert "\n" not in message
