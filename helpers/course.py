@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import platform
-import random
 import re
 import time
 import tomllib
@@ -15,8 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import datasets
-import numpy as np
 import torch
+from transformers import set_seed
 from transformers.utils import logging as transformers_logging
 
 from helpers import hardware, paths, plots
@@ -84,26 +83,21 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
     when COURSE_PROFILE is neither `laptop` nor `full`.
     """
     if not re.fullmatch(paths.ID, number):
-        raise ValueError(
-            f"'{number}' is no id of a notebook, which begins the name of its file: "
-            "two digits and perhaps a letter, as in 04 or 04b."
-        )
+        raise ValueError(f"'{number}' is no id of a notebook, such as 04 or 04b.")
     known = tomllib.loads((paths.DATA / "assets.toml").read_text(encoding="utf-8"))
     if unknown := [name for name in assets if name not in known]:
         raise ValueError(
-            f"There is no asset {', '.join(unknown)} for chapter {number}; the assets "
+            f"There is no asset {', '.join(unknown)} for chapter {number}, but there "
             f"are {', '.join(known)}."
         )
     profile = os.environ.get("COURSE_PROFILE", "laptop")
     if profile not in paths.PROFILES:
         raise ValueError(
-            f"COURSE_PROFILE is '{profile}', but the profiles are laptop and full: "
-            "unset it, or set it to one of these and restart the kernel."
+            f"COURSE_PROFILE is '{profile}', but the profiles are laptop and full: set "
+            "one of these, or none, and restart the kernel."
         )
     set_up_libraries()
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+    set_seed(seed)  # of Python, numpy and torch
     hardware.use_cores()
     chapter = Chapter(number, profile, seed, tuple(assets))
     print(f"Chapter {number}, {profile} profile, {chapter.device}, seed {seed}.")

@@ -125,7 +125,6 @@ class Classification(evaluate.Metric):
         return evaluate.MetricInfo(
             description=type(self).__doc__,
             citation="",
-            inputs_description="predictions and references: lists of class numbers",
             features=Features(predictions=Value("int64"), references=Value("int64")),
         )
 

@@ -64,7 +64,6 @@ sentiment_claim = choice(  # somebody claims 71 % on 200 reviews
 def shuffled_similarity(function):
     """Mean cosine similarity between texts and their shuffled selves."""
     texts = [f"w{i} x{i} y{i} z{i} u{i} v{i}" for i in range(40)]
-
     vectors = defaultdict(lambda: torch.randn(64))  # one for each word
 
     def bag(batch):  # ignores order: shuffling must change nothing
@@ -82,5 +81,5 @@ def shuffled_similarity(function):
     if abs(answer - 1) > 1e-4:
         return wrong("An encoder that ignores order must give 1: shuffle the words.")
     if moved > 0.6:
-        return wrong("One that sees first words gives far less: are they shuffled?")
+        return wrong("An encoder of first words gives far less: are all shuffled?")
     return Verdict("right", "Right. Now run it on the test sentences with the encoder.")

@@ -21,7 +21,7 @@ def only_biases(function):
         return wrong("Return the model.")
     free = {name for name, p in answer.named_parameters() if p.requires_grad}
     if "layer.bias" not in free:
-        return wrong("Some biases are frozen: the model may have been frozen before.")
+        return wrong("Set `requires_grad` to True, too: biases were frozen before.")
     if free != {"layer.bias", "norm.bias"}:
         return wrong(f"These can still be trained: {sorted(free)}.")
     return RIGHT
@@ -46,8 +46,9 @@ def standardise(function):
     other = "The training rows have not mean 0, spread 1."
     verdict = compare(known, scaled(train, train), {}, given, other)
     mistakes = {
-        "Each split is scaled by its own mean and spread: a single new text could not "
-        "be scaled at all.": scaled(held_out, held_out),
+        "Each split is scaled by its own mean: what of a single new text?": (
+            scaled(held_out, held_out)
+        ),
         "The held-out rows are as they were: scale them too, as training.": held_out,
     }
     if verdict == RIGHT:

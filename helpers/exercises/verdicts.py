@@ -62,8 +62,8 @@ def compare(answer, right, mistakes, as_given=None, other=NUMBERS, atol=1e-5):
         wanted = tuple(right.shape) or "(), that of one number"
         return wrong(f"The shape is {tuple(answer.shape)}, it should be {wanted}.")
 
-    def equals(other) -> bool:
-        return torch.allclose(answer, torch.as_tensor(other).double(), atol=atol)
+    def equals(value) -> bool:
+        return torch.allclose(answer, torch.as_tensor(value).double(), atol=atol)
 
     if as_given is not None and equals(as_given):
         return AS_GIVEN

@@ -10,10 +10,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from helpers.models import encoders
 
-
-def _tfidf() -> TfidfVectorizer:
-    """Weights of words and of pairs of words."""
-    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+# weights of words and of pairs of words
+_tfidf = partial(TfidfVectorizer, ngram_range=(1, 2), sublinear_tf=True)
 
 
 def _frozen_mean() -> Pipeline:
@@ -30,18 +28,12 @@ LINEAR = {
 
 
 def tfidf(C: float = 10) -> Pipeline:
-    """Return TF-IDF + logistic regression, to be fitted on lists of texts and labels.
-
-    `C` is the inverse strength of its regularisation.
-    """
+    """Return TF-IDF + logistic regression, to be fitted on lists: texts, labels."""
     return make_pipeline(_tfidf(), LogisticRegression(C=C, max_iter=1000))
 
 
 def linear(name: str, train: Dataset, validation: Dataset) -> Pipeline:
-    """Return a linear classifier on the features of `LINEAR`, fitted on `train`.
-
-    Its C is the one that is best on validation texts.
-    """
+    """Return a classifier of `LINEAR`, fitted with the C that is best on validation."""
     make_features, candidates = LINEAR[name]
     features = make_features()
     known = features.fit_transform(train["text"][:]), train["label"][:]

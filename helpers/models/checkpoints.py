@@ -1,8 +1,4 @@
-"""Load a model with its tokenizer, and refuse files that do not fit each other.
-
-The libraries load what does not fit without a word: a tokenizer of five tokens, weights
-that are left over.
-"""
+"""Load a model, and refuse files that do not fit: the libraries say nothing of it."""
 
 import torch
 from transformers import AutoConfig, AutoTokenizer
@@ -27,17 +23,14 @@ def load(architecture, folder: str, device=None, text=True, **options):
         config = AutoConfig.from_pretrained(folder)
         wanted = getattr(architecture, "config_class", None) or type(config)
         if not isinstance(config, wanted):
-            raise CheckpointError(
-                f"it holds a {config.model_type} model, not a {wanted.model_type}"
-            )
+            raise TypeError(f"a {config.model_type}, not a {wanted.model_type} model")
         model, report = architecture.from_pretrained(folder, **settings)
         if misfit := _misfit(model, report, tokenizer):
-            raise CheckpointError(misfit)
+            raise ValueError(misfit)
     except Exception as error:  # of safetensors, json, transformers: no common base
         raise CheckpointError(
             f"{folder} cannot be used ({first_line(error)}): a file is missing, "
-            "damaged or of another model, so take all of them from one place, or save "
-            "the model again."
+            "damaged or of another model; take all from one place, or save them again."
         ) from error
     return model.eval().to(device), tokenizer
 

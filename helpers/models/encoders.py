@@ -89,9 +89,8 @@ def cls_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def embed_texts(model, tokenizer, texts, pool=mean_pool, max_length=64):
     """Turn texts into vectors: a list of n strings -> float32 [n, hidden size].
 
-    `pool(hidden, mask)` makes one vector of the token vectors. Dropout is off. A
-    TruncationWarning says if many texts are cut at `max_length` tokens; ValueError if
-    the model has no positions for so many.
+    `pool(hidden, mask)` makes one vector of the token vectors. Dropout is off. Texts
+    are cut at `max_length` tokens as in `tokenizers.cut`.
     """
 
     def vectors(output, mask):
@@ -106,10 +105,9 @@ def logits(model, tokenizer, texts, max_length=64) -> torch.Tensor:
 
 
 def _forward(model, tokenizer, texts, max_length, vectors_of) -> torch.Tensor:
-    """Run texts through a model; `vectors_of(output, mask)` gives a vector for each.
+    """Return the vectors that `vectors_of(output, mask)` gives, in the texts' order.
 
-    Texts are sorted by length and batched by number of tokens, so that almost nothing
-    is padded; the vectors come in the order of the texts.
+    Texts of similar length are batched by number of tokens, so that little is padded.
     """
     ids = tokenizers.cut(model, tokenizer, list(texts), max_length)["input_ids"]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
@@ -134,8 +132,7 @@ def embed_images(model, pixels: torch.Tensor, batch_size=32) -> torch.Tensor:
     """
     vectors = []
     with evaluating(model):
-        for batch in pixels.split(batch_size):
-            # [batch, 1 + patches, hidden size]
+        for batch in pixels.split(batch_size):  # hidden [batch, 1 + patches, size]
             hidden = model(batch.to(model.device)).last_hidden_state
             vectors.append(torch.cat([hidden[:, 0], hidden[:, 1:].mean(1)], 1).cpu())
     return torch.cat(vectors)

@@ -21,9 +21,10 @@ class Trigram:
         tokens = np.asarray(tokens, dtype=np.int64)
         self.singles = np.bincount(tokens, minlength=vocabulary)
         self.followed = np.bincount(tokens[:-1], minlength=vocabulary)
-        self.pairs = pd.Series(self._pairs(tokens)).value_counts()
-        self.contexts = pd.Series(self._pairs(tokens)[:-1]).value_counts()
-        self.triples = pd.Series(self._triples(tokens)).value_counts()
+        pairs, triples = self._codes(tokens)
+        self.pairs = pd.Series(pairs).value_counts()
+        self.contexts = pd.Series(pairs[:-1]).value_counts()
+        self.triples = pd.Series(triples).value_counts()
         mixed, seen = self._components(held_in)
         everywhere = _fit(mixed, np.full(4, 0.25), self.ROUNDS)
         self.weights = np.tile(everywhere[:, None], int(np.log2(len(tokens))) + 2)
@@ -39,21 +40,19 @@ class Trigram:
     def _components(self, tokens):
         """Return the four probabilities [4, n - 2] and the group of each context."""
         tokens = np.asarray(tokens, dtype=np.int64)
-        here, before = tokens[2:], tokens[1:-1]
-        context = _look_up(self.contexts, self._pairs(tokens)[:-1])
-        uniform = np.full(len(here), 1 / self.vocabulary)
-        one = self.singles[here] / self.singles.sum()
-        two = _look_up(self.pairs, self._pairs(tokens)[1:])
-        two = _fraction(two, self.followed[before], one)
-        three = _look_up(self.triples, self._triples(tokens))
-        three = _fraction(three, context, two)
+        pairs, triples = self._codes(tokens)
+        context = _look_up(self.contexts, pairs[:-1])
+        uniform = np.full(len(triples), 1 / self.vocabulary)
+        one = self.singles[tokens[2:]] / self.singles.sum()
+        followed = self.followed[tokens[1:-1]]
+        two = _fraction(_look_up(self.pairs, pairs[1:]), followed, one)
+        three = _fraction(_look_up(self.triples, triples), context, two)
         return np.stack([uniform, one, two, three]), np.log2(context + 1).astype(int)
 
-    def _pairs(self, tokens):
-        return tokens[:-1] * self.vocabulary + tokens[1:]
-
-    def _triples(self, tokens):
-        return self._pairs(tokens)[:-1] * self.vocabulary + tokens[2:]
+    def _codes(self, tokens):
+        """Return one number for each pair of tokens and one for each triple."""
+        pairs = tokens[:-1] * self.vocabulary + tokens[1:]
+        return pairs, pairs[:-1] * self.vocabulary + tokens[2:]
 
 
 def _fit(mixed, weights, rounds):

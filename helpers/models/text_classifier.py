@@ -15,7 +15,7 @@ from helpers.data.splits import CorpusWarning
 from helpers.models import checkpoints, encoders
 from helpers.models.tokenizers import TruncationWarning
 
-LONGEST = 20_000  # characters that are cut into tokens: far more than a model reads
+LONGEST = 20_000  # characters that are looked at: far more than a model reads
 SHOWN = 40  # characters of a bad item in a message
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file can hold
 
@@ -30,10 +30,9 @@ def save(
     """Save a classifier with its tokenizer and the names of its classes.
 
     The weights go into a safetensors file, not a pickle: loading it runs no code. Of a
-    model with adapters (peft) a merged copy is saved. `max_length` is the number of
-    tokens at which texts were cut in training; it is saved with the tokenizer, as its
-    `model_max_length`. Model and tokenizer stay as they are. Raises ValueError when the
-    model is no classifier of texts into one of the classes that `names` names.
+    model with adapters (peft) a merged copy is saved. `max_length`, at which texts were
+    cut in training, is saved with the tokenizer. Raises ValueError when the model is no
+    classifier of texts into one of the classes that `names` names.
     """
     if hasattr(model, "merge_and_unload"):
         model = copy.deepcopy(model).merge_and_unload()
@@ -93,16 +92,12 @@ class Predictor:
         )
 
     def __call__(self, texts: list[str], *, on_bad_rows: str = "raise") -> pd.DataFrame:
-        """Return label and probabilities of n texts: a table of n rows, in their order.
+        """Return a table of label and probabilities, [n texts, 1 + classes].
 
-        The columns are `label` and one for each class, which add up to one; the index
-        is the number of the text in the list, from 0. Texts longer than the model's
-        `max_length` are cut there, and a CorpusWarning says which.
-
-        Bad items are those that are no text, or have none but blanks in their first
-        20 000 characters, or hold a lone surrogate. If there are any, PredictorError
-        counts them all; with `on_bad_rows="skip"` they have no row, and a CorpusWarning
-        says which. Raises PredictorError also for anything but a list of texts.
+        The index is the number of the text in the list, from 0. Raises PredictorError
+        for anything but a list of texts; with `on_bad_rows="skip"` items that are no
+        text, or blank, or hold a lone surrogate, have no row instead, and a
+        CorpusWarning says which, as it does for texts that are cut at `max_length`.
         """
         good = _usable(texts, on_bad_rows)
         logits = torch.empty(0, len(self.names))

@@ -10,13 +10,8 @@ SIZE = 8192  # enough for some million words; BERT takes 30 522 for three billio
 CUT_UNTOLD = 0.05  # fraction of texts that may be cut before a warning says so
 TEXTS_AT_ONCE = 1000  # to encode: an encoded text is much larger than its ids
 END, PAD = "<|endoftext|>", "<|pad|>"
-MASKED_SPECIALS = {
-    "pad_token": "[PAD]",
-    "unk_token": "[UNK]",
-    "cls_token": "[CLS]",
-    "sep_token": "[SEP]",
-    "mask_token": "[MASK]",
-}
+NAMES = ("pad", "unk", "cls", "sep", "mask")
+SPECIALS = {f"{name}_token": f"[{name.upper()}]" for name in NAMES}
 
 
 class TruncationWarning(UserWarning):
@@ -28,14 +23,13 @@ def wordpiece(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
 
     Source: Schuster and Nakajima 2012; Wu et al. 2016; Devlin et al. 2019.
     """
-    texts, first = list(texts), list(MASKED_SPECIALS.values())
+    texts, first = list(texts), list(SPECIALS.values())
     # The trainer numbers letters inside words by chance and breaks ties by number, so
     # only with these letters as first tokens do equal texts make equal tokens.
     letters = _vocabulary(texts, 0, first)
     first += sorted(token for token in letters if token.startswith("##"))
     inner = BertWordPieceTokenizer(_vocabulary(texts, size, first))
-    tokenizer = Tokenizer.from_str(inner.to_str())
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **MASKED_SPECIALS)
+    return _fast(inner, **SPECIALS)
 
 
 def _vocabulary(texts, size: int, first: list[str]) -> dict[str, int]:
@@ -55,13 +49,14 @@ def byte_pairs(texts, size: int = SIZE) -> PreTrainedTokenizerFast:
     inner = ByteLevelBPETokenizer()
     options = {"min_frequency": 0, "show_progress": False}
     inner.train_from_iterator(texts, size, special_tokens=[END, PAD], **options)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(inner.to_str()),
-        bos_token=END,
-        eos_token=END,
-        pad_token=PAD,
-        model_input_names=["input_ids", "attention_mask"],  # GPT-2 adds up all others
-    )
+    names = ["input_ids", "attention_mask"]  # GPT-2 would add up all others
+    specials = {"bos_token": END, "eos_token": END, "pad_token": PAD}
+    return _fast(inner, model_input_names=names, **specials)
+
+
+def _fast(inner, **options) -> PreTrainedTokenizerFast:
+    whole = Tokenizer.from_str(inner.to_str())
+    return PreTrainedTokenizerFast(tokenizer_object=whole, **options)
 
 
 def stream(texts, tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
@@ -96,15 +91,12 @@ def pack(texts, tokenizer: PreTrainedTokenizerFast, length: int) -> torch.Tensor
 def cut(model, tokenizer, texts: list[str], max_length: int) -> dict:
     """Return the tokenizer's output for texts, each cut at `max_length` tokens.
 
-    A TruncationWarning says so when more than `CUT_UNTOLD` of the texts are cut. Raises
-    ValueError when the model has fewer positions than `max_length`.
+    A TruncationWarning tells when more than `CUT_UNTOLD` of them are cut. Raises
+    ValueError when the model has fewer positions.
     """
     positions = getattr(model.config, "max_position_embeddings", max_length)
     if max_length > positions:
-        raise ValueError(
-            f"max_length is {max_length}, but the model reads {positions} tokens at "
-            "most: set a smaller one, or choose another model."
-        )
+        raise ValueError(f"max_length is {max_length}; the model reads {positions}.")
     encoded = tokenizer(texts, truncation=True, max_length=max_length)
     pairs = zip(texts, encoded["input_ids"], strict=True)
     full = [text for text, ids in pairs if len(ids) == max_length]

@@ -283,7 +283,7 @@ def test_a_folder_that_is_not_there_is_refused(kind, tmp_path):
 def test_another_kind_of_model_is_refused(kind, folders):
     names = {"mlm": "bert", "clm": "gpt2"}
     message = refused(OTHER[kind], folders[kind])
-    assert f"a {names[kind]} model, not a {names[OTHER[kind]]}" in message
+    assert f"a {names[kind]}, not a {names[OTHER[kind]]} model" in message
 
 
 def test_another_vocabulary_is_refused(kind, copy, documents):
