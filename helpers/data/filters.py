@@ -59,11 +59,7 @@ def copies(texts, originals) -> list[bool]:
 
 @cache
 def _patterns() -> list[re.Pattern]:
-    """Return patterns of a mark, a character, a word and a word as it stands.
-
-    A mark is an accent or a vowel sign; a character, of a script without spaces, has
-    its marks with it; a word as it stands has its punctuation.
-    """
+    """Return patterns of a mark, a character, a word and a word with punctuation."""
     codes = map(chr, range(sys.maxunicode + 1))
     marks = "".join(code for code in codes if unicodedata.category(code)[0] == "M")
     mark = f"(?=[{marks[0]}-{marks[-1]}])[{marks}]"  # the range alone is quick to miss

@@ -1,8 +1,8 @@
 """What every text corpus shares: cleaning, when two texts are the same, and the hash.
 
-Two questions are kept apart. `identity` says whether two texts of a user's own are the
-same, and `place` orders them by it. `position` decides where the texts of the course
-stand; all recorded results rest on it, so it never changes.
+`identity` says whether two texts of a user's own are the same, and `place` orders them
+by it. `position` decides where the texts of the course stand; it never changes, since
+all recorded results rest on it.
 """
 
 import hashlib

