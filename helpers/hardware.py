@@ -18,9 +18,10 @@ PRECISIONS = ("float32", "bfloat16")
 WORTH_IT = 1.5  # times as fast must bfloat16 be, or float32 is kept
 ROUNDS = 5
 
-# the numbers of glibc's mallopt(3)
-TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, MMAP_MAX = -1, -2, -3, -4
-NEVER, AHEAD, LARGE = 2**31 - 1, 2**28, 2**17  # bytes
+# of glibc's mallopt(3): what keeps freed memory, and what gives it back
+MMAP_MAX, MMAP_THRESHOLD, TOP_PAD, TRIM_THRESHOLD = -4, -3, -2, -1
+KEEP = {MMAP_MAX: 0, TRIM_THRESHOLD: 2**31 - 1, TOP_PAD: 2**28}
+RELEASE = {MMAP_MAX: 2**16, MMAP_THRESHOLD: 2**17, TRIM_THRESHOLD: 2**17, TOP_PAD: 0}
 
 
 def share_cores() -> None:
@@ -95,11 +96,9 @@ def bf16_is_faster(device: str = "cpu") -> bool:
     COURSE_PRECISION decides instead. A device without bfloat16 is not faster.
     """
     wanted = os.environ.get("COURSE_PRECISION")
+    if wanted and wanted not in PRECISIONS:
+        raise ValueError(f"COURSE_PRECISION is '{wanted}': set float32 or bfloat16.")
     if wanted:
-        if wanted not in PRECISIONS:
-            raise ValueError(
-                f"COURSE_PRECISION is '{wanted}': set float32 or bfloat16, or unset it."
-            )
         return wanted == "bfloat16"
     best = dict.fromkeys(PRECISIONS, 0.0)
     try:
@@ -130,12 +129,10 @@ def autocast(model, wanted: str | None = None):
 def keep_freed_memory() -> bool:
     """Keep freed memory for the next step; return whether the C library can do so.
 
-    By default glibc returns every large block to the system, which hands it out again
-    page by page, filled with zeros: up to a third of a training step when measured.
-    Costs memory that others could have had. Only glibc can (not macOS, not Windows).
+    By default glibc (Linux) returns every large block to the system, which hands it
+    out again page by page, filled with zeros: up to a third of a training step.
     """
-    settings = ((MMAP_MAX, 0), (TRIM_THRESHOLD, NEVER), (TOP_PAD, AHEAD))
-    return all([_glibc("mallopt", *setting) for setting in settings])
+    return all([_glibc("mallopt", *setting) for setting in KEEP.items()])
 
 
 def release_freed_memory() -> bool:
@@ -145,10 +142,9 @@ def release_freed_memory() -> bool:
     in use, but for what other threads have freed.
     """
     gc.collect()
-    settings = ((MMAP_MAX, 2**16), (MMAP_THRESHOLD, LARGE), (TRIM_THRESHOLD, LARGE))
-    set_up = all([_glibc("mallopt", *setting) for setting in (*settings, (TOP_PAD, 0))])
+    set_up = all([_glibc("mallopt", *setting) for setting in RELEASE.items()])
     trim_freed_memory()
-    bytearray(LARGE // 2)  # freed at once, and with it the end of this thread's heap
+    bytearray(2**16)  # freed at once, and with it the end of this thread's heap
     return set_up
 
 

@@ -24,18 +24,16 @@ ID = r"[0-9]{2}[a-z]?"  # of a notebook: its chapter and perhaps its sitting
 def chapters() -> dict[str, Path]:
     """Return the chapters' notebooks by id, in order: `04` and `04b` are two sittings.
 
-    Copies, and notebooks with names of another form, are no chapters. Raises ValueError
-    when two notebooks have the same id.
+    Notebooks with names of another form, such as copies, are no chapters. Raises
+    ValueError when two notebooks have the same id.
     """
     found = {}
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         if re.fullmatch(rf"{ID}_\w+\.ipynb", path.name):
-            other = found.setdefault(id_of(path), path)
-            if other != path:
-                raise ValueError(
-                    f"{other.name} and {path.name} are both chapter {id_of(path)}: "
-                    "rename one of them, or move it elsewhere"
-                )
+            if other := found.get(id_of(path)):
+                names = f"{other.name} and {path.name}"
+                raise ValueError(f"{names} are both chapter {id_of(path)}: rename one")
+            found[id_of(path)] = path
     return found
 
 

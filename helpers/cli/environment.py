@@ -24,6 +24,9 @@ HALF_INSTALLED = "only half installed"
 class SetupError(RuntimeError):
     """Set-up cannot go on; the message is one sentence that says what to do."""
 
+    def __init__(self, what: str):
+        super().__init__(f"{what}, then run the same command again.")
+
 
 @dataclass(frozen=True)
 class Target:

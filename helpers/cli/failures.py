@@ -8,10 +8,9 @@ import sys
 import tempfile
 
 from helpers import paths
-from helpers.cli.environment import Target
+from helpers.cli.environment import SetupError, Target
 
 LOG = paths.CACHE / "setup.log"
-AGAIN = "then run the same command again"
 FAILURES = {  # what the end of the log shows -> what to say
     r"No space left on device|Errno 28\b|WinError 112\b": (
         "The disk became full during set-up: free about 3 GB where {prefix} and the "
@@ -48,8 +47,8 @@ FAILURES = {  # what the end of the log shows -> what to say
 }
 
 
-def explain(target: Target, log: str) -> str:
-    """Return one sentence about why set-up failed, from the end of its log."""
+def explain(target: Target, log: str) -> SetupError:
+    """Return the error that says why set-up failed, from the end of its log."""
     found = {re.search(p, log, re.MULTILINE): text for p, text in FAILURES.items()}
     match, sentence = next(item for item in found.items() if item[0])
     facts = match.groupdict() | {
@@ -60,4 +59,4 @@ def explain(target: Target, log: str) -> str:
         "version": sys.version.split()[0],
         "log": LOG,
     }
-    return f"{sentence.format(**facts)}, {AGAIN}."
+    return SetupError(sentence.format(**facts))

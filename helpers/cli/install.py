@@ -18,7 +18,7 @@ from sysconfig import get_path
 from helpers import paths
 from helpers.cli import environment
 from helpers.cli.environment import SetupError, Target
-from helpers.cli.failures import AGAIN, LOG, explain
+from helpers.cli.failures import LOG, explain
 from helpers.cli.progress import progress
 
 NEEDED_GB = 3  # by torch and the others
@@ -40,19 +40,19 @@ def ensure(argv: list[str], install: bool = True) -> float:
     target = environment.choose()
     if install:
         if found := environment.intruders(target):
-            raise SetupError(f"{found[0]}, {AGAIN}.")
+            raise SetupError(found[0])
         try:
             with _locked():
                 set_up(target)
                 link(target)
         except OSError as error:
-            raise SetupError(explain(target, f"ERROR: {error}")) from error
+            raise explain(target, f"ERROR: {error}") from error
     if target.running or not target.usable:
         return started
     if first:
         raise SetupError(
             f"{target.python} does not use its own environment: unset PYTHONHOME, or "
-            f"delete {target.prefix}, {AGAIN}."
+            f"delete {target.prefix}"
         )
     os.environ["COURSE_STARTED"] = str(started)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # pip has written none
@@ -87,7 +87,7 @@ def set_up(target: Target) -> None:
     if left := environment.problems(target):
         raise SetupError(
             f"pip ended well, but {', '.join(left)} is not as required: see whether "
-            f"`pip config list` sends packages elsewhere, {AGAIN}."
+            "`pip config list` sends packages elsewhere"
         )
     print(f"Set-up finished: {time.monotonic() - begin:.0f} s", file=sys.stderr)
 
@@ -103,27 +103,21 @@ def link(target: Target) -> None:
 
 def check_first(target: Target) -> None:
     """Raise SetupError if it is clear already that set-up would fail."""
-    there = target.prefix / "pyvenv.cfg", target.marker
-    obstacle = None
     if not (target.usable or find_spec("venv") and find_spec("ensurepip")):
-        obstacle = (
+        raise SetupError(
             f"{sys.executable} lacks the modules venv and ensurepip: install them (on "
-            "Debian and Ubuntu with `sudo apt install python3-venv`) or use another "
-            "Python"
+            "Debian and Ubuntu with `sudo apt install python3-venv`)"
         )
-    elif target.prefix.exists() and not (
-        target.running or any(f.exists() for f in there)
-    ):
-        obstacle = f"{target.prefix} is no virtual environment: move it away"
-    elif any(pin.startswith("torch==") for pin in environment.problems(target)):
-        free = shutil.disk_usage(target.prefix.parent).free / 1e9
-        if free < NEEDED_GB:
-            obstacle = (
-                f"Set-up needs about {NEEDED_GB} GB, but the disk has {free:.1f} GB "
-                "free: free some, or move the course to another disk"
-            )
-    if obstacle:
-        raise SetupError(f"{obstacle}, {AGAIN}.")
+    ours = target.prefix / "pyvenv.cfg", target.marker
+    if not target.usable and target.prefix.exists() and not any(map(Path.exists, ours)):
+        raise SetupError(f"{target.prefix} is no virtual environment: move it away")
+    torch = any(pin.startswith("torch==") for pin in environment.problems(target))
+    free = shutil.disk_usage(target.prefix.parent).free / 1e9
+    if torch and free < NEEDED_GB:
+        raise SetupError(
+            f"Set-up needs about {NEEDED_GB} GB, but the disk has {free:.1f} GB free: "
+            "free some, or move the course to another disk"
+        )
 
 
 @contextmanager
@@ -213,4 +207,4 @@ def _run(target: Target, command: list[str]) -> None:
             raise
     if process.returncode:
         tail = LOG.read_text(encoding="utf-8").splitlines()[-20:]
-        raise SetupError(explain(target, "\n".join(tail)))
+        raise explain(target, "\n".join(tail))

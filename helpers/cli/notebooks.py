@@ -22,11 +22,7 @@ from helpers.data import assets
 SOLUTIONS = "solutions"
 SAMPLE_SECONDS = 0.25
 LINES_OF_CELL = 3
-KERNEL = {
-    "display_name": "Python 3 (ipykernel)",
-    "language": "python",
-    "name": "python3",
-}
+KERNEL = {"name": "python3", "language": "python"}
 
 
 @dataclass
@@ -36,8 +32,6 @@ class Outcome:
     name: str
     minutes: float = 0.0
     peak_gb: float = 0.0
-    cells: list[NotebookNode] = field(default_factory=list)
-    cell: int = 0  # which of the cells runs or has failed
     failed: bool = False
     results: dict = field(default_factory=dict)
 
@@ -62,14 +56,13 @@ def _run_one(path: Path, save: bool) -> Outcome:
     outcome = Outcome(f"{SOLUTIONS} {path.stem}" if solution else path.stem)
     results = paths.CACHED_RESULTS / f"{paths.id_of(path)}.json"
     try:
-        notebook = nbformat.read(path, as_version=4)
-        _execute(notebook, path.parent, outcome)
+        notebook = _execute(path, outcome)
         print(f"{path.stem}: done after {outcome.minutes:.2f} minutes", flush=True)
         if results.is_file() and not solution:
             outcome.results = _add_costs(results, outcome)
-    except (CellExecutionError, RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         outcome.failed = True
-        print(_failure(outcome, error), file=sys.stderr, flush=True)
+        print(f"{outcome.name} FAILED: {error}", file=sys.stderr, flush=True)
         return outcome
     if save:
         paths.write(path, nbformat.writes(tidy(notebook)) + "\n")
@@ -80,34 +73,32 @@ def _run_one(path: Path, save: bool) -> Outcome:
     return outcome
 
 
-def _execute(notebook: NotebookNode, folder: Path, outcome: Outcome) -> None:
-    """Run all cells in a fresh kernel and measure. Raises what nbclient raises."""
-    cells = notebook.cells
-    outcome.cells = [c for c in cells if c.cell_type == "code" and c.source.strip()]
+def _execute(path: Path, outcome: Outcome) -> NotebookNode:
+    """Run all cells in a fresh kernel and measure. Raises ValueError if one fails."""
+    notebook = nbformat.read(path, as_version=4)
+    cells = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+    current = 0
+    begin = time.monotonic()
 
     def started(cell: NotebookNode, cell_index: int) -> None:
-        outcome.cell = outcome.cells.index(cell)
-
-    client = NotebookClient(
-        notebook,
-        timeout=None,
-        kernel_name="python3",
-        record_timing=False,
-        store_widget_state=False,
-        resources={"metadata": {"path": str(folder)}},
-        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
-        shutdown_kernel="immediate",  # asked to end, some print a traceback
-        on_cell_execute=started,
-    )
-    environment = os.environ | {"COURSE_RESULTS": str(paths.CACHED_RESULTS)}
-    begin = time.monotonic()
+        nonlocal current
+        current = cells.index(cell)
 
     def status() -> str:
         return (
-            f"{outcome.name}: cell {outcome.cell + 1} of {len(outcome.cells)}, "
-            f"{outcome.minutes:.1f} minutes, peak memory {outcome.peak_gb:.2f} GB"
+            f"{outcome.name}: cell {current + 1} of {len(cells)}, "
+            f"{time.monotonic() - begin:.0f} s, peak memory {outcome.peak_gb:.2f} GB"
         )
 
+    client = NotebookClient(
+        notebook,
+        kernel_name=KERNEL["name"],
+        resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+        shutdown_kernel="immediate",  # some print a traceback if they end by themselves
+        on_cell_execute=started,
+    )
+    environment = os.environ | {"COURSE_RESULTS": str(paths.CACHED_RESULTS)}
     # in the main thread, nbclient takes Ctrl-C
     with progress(status), ThreadPoolExecutor(1) as pool:
         work = pool.submit(client.execute, env=environment)
@@ -115,12 +106,21 @@ def _execute(notebook: NotebookNode, folder: Path, outcome: Outcome) -> None:
             while not work.done():
                 time.sleep(SAMPLE_SECONDS)
                 outcome.peak_gb = max(outcome.peak_gb, _children_gb())
-                outcome.minutes = (time.monotonic() - begin) / 60
         except KeyboardInterrupt:
             for child in psutil.Process().children(recursive=True):
                 child.kill()
             raise
-    work.result()
+    outcome.minutes = (time.monotonic() - begin) / 60
+    try:
+        work.result()
+    except (CellExecutionError, DeadKernelError) as error:
+        what = f"{error} (the peak memory was {outcome.peak_gb:.1f} GB)"
+        if isinstance(error, CellExecutionError):
+            what = f"{error.ename}: " + error.evalue.strip().rpartition("\n")[2]
+        first = cells[current].source.strip().splitlines()[:LINES_OF_CELL]
+        what = f"in code cell {current + 1} of {len(cells)}, {what}"
+        raise ValueError("\n    ".join([what, *first])) from error
+    return notebook
 
 
 def _children_gb() -> float:
@@ -130,20 +130,6 @@ def _children_gb() -> float:
         with suppress(psutil.Error):  # it has just ended
             total += process.memory_info().rss
     return total / 1e9
-
-
-def _failure(outcome: Outcome, error: Exception) -> str:
-    """Say what the error is, and of a cell that failed how it begins."""
-    if isinstance(error, CellExecutionError):
-        *_, last = ["", *error.evalue.strip().splitlines()]
-        message = f"{error.ename}: {last}"
-    elif isinstance(error, DeadKernelError):
-        message = f"{error} (the peak memory was {outcome.peak_gb:.1f} GB)"
-    else:
-        return f"{outcome.name} FAILED: {error}"
-    source = outcome.cells[outcome.cell].source.strip().splitlines()[:LINES_OF_CELL]
-    where = f"code cell {outcome.cell + 1} of {len(outcome.cells)}"
-    return "\n    ".join([f"{outcome.name} FAILED in {where}: {message}", *source])
 
 
 def _add_costs(file: Path, outcome: Outcome) -> dict:
@@ -168,7 +154,7 @@ def _add_costs(file: Path, outcome: Outcome) -> dict:
 def tidy(notebook: NotebookNode) -> NotebookNode:
     """Remove what differs between machines and runs from an executed notebook."""
     notebook.metadata.pop("widgets", None)
-    notebook.metadata["kernelspec"] = dict(KERNEL)
+    notebook.metadata["kernelspec"] = KERNEL | {"display_name": "Python 3 (ipykernel)"}
     notebook.metadata.get("language_info", {}).pop("version", None)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
@@ -189,11 +175,7 @@ def table(outcomes: list[Outcome]) -> str:
 
 def _result(name: str, entry: dict) -> str:
     """Return one recorded number with its unit, interval and sample size."""
-    text = f"{name} {entry['value']:.4g}"
-    if "unit" in entry:
-        text += f" {entry['unit']}"
+    text = f"{name} {entry['value']:.4g} {entry.get('unit', '')}".rstrip()
     if "interval" in entry:
         text += " [{:.3g}, {:.3g}]".format(*entry["interval"])
-    if "n" in entry:
-        text += f" (n={entry['n']})"
-    return text
+    return text + (f" (n={entry['n']})" if "n" in entry else "")

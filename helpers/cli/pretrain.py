@@ -66,12 +66,10 @@ def run(args: argparse.Namespace) -> int:
             device=hardware.device(os.environ.get("COURSE_PROFILE", "laptop")),
         )
     except KeyboardInterrupt:
-        again = "nothing was trained yet, so the same command starts again"
+        again = "nothing was trained yet"
         if (out / run_folder.STATE).is_file():
-            again = (
-                "the same command with --resume, without --minutes or --steps, goes on "
-                f"from the last checkpoint in {out}"
-            )
+            again = "the same command with --resume, without --minutes or --steps, "
+            again += f"goes on from the last checkpoint in {out}"
         print(f"\nStopped; {again}.", file=sys.stderr)
         return 130
     for name, figure in figures.items():

@@ -6,8 +6,7 @@ A number that comes from results stands between two HTML comments:
 
 that is the notebook's id (`02`, `02b`), the result's name and the format, which whole
 numbers do without. `.n`, `.low` and `.high` after the name mean the number of cases and
-the ends of the interval; `01.run.minutes`, `01.run.peak_memory_gb` and
-`01.run.download_mb` mean what the chapter cost.
+the ends of the interval; `01.run.minutes` and the like mean what the chapter cost.
 """
 
 import json
@@ -25,21 +24,19 @@ MARKER = re.compile(
 
 
 def value_of(name: str, folder: Path = paths.RESULTS):
-    """Look up a marker's name, such as `02.frozen_100.low`. Raises KeyError."""
+    """Look up a marker's name, such as `02.frozen_100.low`.
+
+    Raises KeyError, or FileNotFoundError for a chapter without results.
+    """
     number, _, rest = name.partition(".")
-    file = folder / f"{number}.json"
-    if not file.is_file():
-        raise KeyError(f"there is no data/results/{file.name}")
-    log = json.loads(file.read_text(encoding="utf-8"))
-    if rest.startswith("run."):
-        return log["run"][rest.removeprefix("run.")]
-    if rest in log["results"]:
-        return log["results"][rest]["value"]
-    result, _, part = rest.rpartition(".")
-    entry = log["results"][result]
-    if part == "n":
-        return entry["n"]
-    return entry["interval"][("low", "high").index(part)]
+    log = json.loads((folder / f"{number}.json").read_text(encoding="utf-8"))
+    found = {f"run.{cost}": value for cost, value in log["run"].items()}
+    for result, entry in log["results"].items():
+        found[result] = entry["value"]
+        found[f"{result}.n"] = entry.get("n")
+        ends = entry.get("interval", (None, None))
+        found[f"{result}.low"], found[f"{result}.high"] = ends
+    return found[rest]
 
 
 def written(value, spec: str | None) -> str:
@@ -63,5 +60,4 @@ def refreshed(text: str, folder: Path = paths.RESULTS) -> str:
 
 def refresh() -> None:
     """Bring README.md up to date with data/results/."""
-    text = refreshed(README.read_text(encoding="utf-8"))
-    paths.write(README, text)
+    paths.write(README, refreshed(README.read_text(encoding="utf-8")))

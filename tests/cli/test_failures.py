@@ -68,7 +68,8 @@ from helpers.cli import environment, failures
     ],
 )
 def test_the_end_of_the_log_chooses_the_sentence(log, sentence):
-    explained = failures.explain(environment.Target("python", Path("prefix")), log)
+    target = environment.Target("python", Path("prefix"))
+    explained = str(failures.explain(target, log))
     assert sentence in explained
     assert explained.endswith("run the same command again.")
     assert "\n" not in explained

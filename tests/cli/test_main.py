@@ -68,7 +68,7 @@ def test_commands_set_up_first_and_pass_themselves_on(argv):
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (SetupError("Do this."), 1, "Do this."),
+        (SetupError("Do this"), 1, "Do this, then run the same command again."),
         (assets.AssetError("Do that."), 1, "Do that."),
         (KeyboardInterrupt(), 130, "Interrupted"),
         (PermissionError(13, "Denied", "x.json"), 1, "Cannot use x.json (Denied)"),

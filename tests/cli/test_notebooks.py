@@ -146,11 +146,12 @@ def recorded(folder, monkeypatch):
     (folder / "cached").mkdir()
 
     def run_with(records: dict[str, str]) -> bool:
-        def execute(notebook, place, outcome):
+        def execute(path, outcome):
             key = outcome.name.partition("_")[0]
             (folder / "cached" / f"{key}.json").write_text(
                 records[outcome.name], encoding="utf-8"
             )
+            return nbformat.read(path, as_version=4)
 
         monkeypatch.setattr(notebooks, "_execute", execute)
         return notebooks.run([write(folder, name, "1") for name in records], save=True)
@@ -201,10 +202,10 @@ def test_failures_are_named_and_do_not_stop_other_chapters(folder, capsys):
     assert b'"3"' in paths[3].read_bytes()
     out, err = capsys.readouterr()
     assert (
-        "01_bad FAILED in code cell 2 of 3: ValueError: worst\n"
+        "01_bad FAILED: in code cell 2 of 3, ValueError: worst\n"
         "    # first\n    # second\n    # third\n"
     ) in err
-    assert "02_dead FAILED in code cell 2 of 2: Kernel died (the peak memory" in err
+    assert "02_dead FAILED: in code cell 2 of 2, Kernel died (the peak memory" in err
     assert "03_broken FAILED: Notebook does not appear to be JSON" in err
     assert out.count("FAILED") == 3
     assert "04_good: done after" in out

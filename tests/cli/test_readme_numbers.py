@@ -37,7 +37,7 @@ def wrong_claims(readme: str, folder: Path) -> list[str]:
         name, spec, shown = claim["name"], claim["format"], claim["shown"].strip()
         try:
             recorded = written(value_of(name, folder), spec)
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, OSError) as error:
             problems.append(f"{name}: cannot be looked up ({error!r})")
             continue
         if shown != recorded:
