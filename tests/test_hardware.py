@@ -103,7 +103,7 @@ def a_kernel_for_jupyterlab(program, command):
         client.execute_interactive("import torch")
     os._exit(0)
 
-environment.problems = lambda target: {}  # nothing is to be installed
+environment.problems = dict  # nothing is to be installed
 os.execv = a_kernel_for_jupyterlab
 sys.argv = ["helpers", "lab"]
 runpy.run_module("helpers", run_name="__main__")

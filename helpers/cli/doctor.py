@@ -14,7 +14,7 @@ from importlib.util import find_spec
 
 from helpers import hardware, paths
 from helpers.cli import environment
-from helpers.cli.environment import SetupError, Target
+from helpers.cli.environment import SetupError
 from helpers.cli.install import check_first, ensure
 from helpers.data import assets
 
@@ -36,8 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 def report() -> int:
     """Print the report and return 1 if something stops the course, else 0."""
-    target = environment.choose()
-    lines = [*_packages(target), *_machine(target), *_assets(), *_settings()]
+    lines = [*_packages(), *_machine(), *_assets(), *_settings()]
     for level, title, text in lines:
         print(f"{level:<5}{title:<13}{text}")
     stops = any(level == STOP for level, *_ in lines)
@@ -54,29 +53,29 @@ def unknown_setting() -> str | None:
     return None
 
 
-def _packages(target: Target) -> Lines:
+def _packages() -> Lines:
     """Compare what is installed, and what an import finds, with what is required."""
     yield OK, "Python", f"{platform.python_version()}, {sys.executable}"
-    missing = environment.problems(target)
-    number = len(environment.pins())
-    there = f"{number - len(missing)} of {number} as pinned, in {target.prefix}"
-    if target.usable and not (missing or target.marker.exists()):
-        yield OK, "Packages", there
+    missing = environment.problems() if environment.in_use() else {}
+    unfinished = environment.marker().exists()
+    if environment.in_use() and not (missing or unfinished):
+        yield OK, "Packages", f"all as pinned, in {sys.prefix}"
     else:
-        unfinished = ", set-up is unfinished" * target.marker.exists()
-        yield NOTE, "Packages", f"{there}{unfinished}; lab, run or test mends that"
+        state = "set-up is unfinished" if unfinished else "not all set up"
+        text = f"{state} in {environment.prefix()}; lab, run or test mends that"
+        yield NOTE, "Packages", text
         for name, what in missing.items():
             yield NOTE, "", f"{name}: {what}"
         try:
-            check_first(target)
+            check_first()
         except SetupError as error:
             yield STOP, "Set-up", str(error)
     yield OK, "helpers", f"in {paths.ROOT / 'helpers'}"
-    for sentence in environment.intruders(target):
+    for sentence in environment.intruders():
         yield STOP, "Modules", sentence
 
 
-def _machine(target: Target) -> Lines:
+def _machine() -> Lines:
     """Look at cores and threads, memory, disk and GPU."""
     number = f"{hardware.cores()} of {os.cpu_count()} cores usable"
     yield OK, "Processor", f"{number}, {platform.machine()}"
@@ -95,7 +94,7 @@ def _machine(target: Target) -> Lines:
     if not os.access(paths.ROOT, os.W_OK):
         text = f"{paths.ROOT} is not writable: copy the course to a folder of your own"
         yield STOP, "Disk", text
-    torch = environment.distribution("torch", target.folders)
+    torch = environment.distribution("torch")
     if not shutil.which("nvidia-smi"):
         yield OK, "Accelerator", "no NVIDIA GPU, and the laptop profile needs none"
     elif torch and "+cpu" in torch.version:

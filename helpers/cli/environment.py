@@ -7,7 +7,6 @@ Colab) or else into `.venv` beside the README.
 import os
 import re
 import sys
-from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from helpers import paths
 
 VENV = paths.ROOT / ".venv"
-MARKER = "course-setup-unfinished"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 NEW_ENOUGH = r"(?m)^version\w* *= *3\.(1[1-9]|[2-9]\d)"
 MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "ipython": "IPython"}
 HALF_INSTALLED = "only half installed"
@@ -28,56 +27,33 @@ class SetupError(RuntimeError):
         super().__init__(f"{what}, then run the same command again.")
 
 
-@dataclass(frozen=True)
-class Target:
-    """An environment: its interpreter and its root folder."""
-
-    python: str
-    prefix: Path
-
-    @property
-    def running(self) -> bool:
-        """Whether this very process runs in it."""
-        return self.prefix == Path(sys.prefix)
-
-    @property
-    def marker(self) -> Path:
-        """The file that lies there while set-up changes the environment."""
-        return self.prefix / MARKER
-
-    @property
-    def usable(self) -> bool:
-        """Whether it is whole, with an interpreter that is new enough."""
-        config = self.prefix / "pyvenv.cfg"
-        if self.running or self.marker.exists() or not config.is_file():
-            return self.running
-        text = config.read_text(encoding="utf-8", errors="replace")
-        return os.path.exists(self.python) and bool(re.search(NEW_ENOUGH, text))
-
-    @property
-    def folders(self) -> list[str]:
-        """The folders that hold its packages (the checkout is none of them)."""
-        if not self.running:
-            libraries = (*self.prefix.glob("lib/python3*"), self.prefix / "Lib")
-            return [str(library / "site-packages") for library in libraries]
-        others = {str(paths.ROOT), *foreign()}
-        return [entry for entry in sys.path if os.path.realpath(entry) not in others]
-
-
-def choose() -> Target:
-    """Return the environment that the packages belong into."""
-    variables = os.environ.get
-    in_use = (
-        sys.prefix != sys.base_prefix,  # a virtual environment
-        variables("CONDA_PREFIX") == sys.prefix
-        and variables("CONDA_DEFAULT_ENV") != "base",
-        variables("CI", "") not in ("", "0", "false"),
-        "COLAB_RELEASE_TAG" in os.environ,
+def in_use() -> bool:
+    """Return whether this process runs in an environment that takes the packages."""
+    conda = os.environ.get("CONDA_PREFIX") == sys.prefix
+    return (
+        sys.prefix != sys.base_prefix  # a virtual environment
+        or (conda and os.environ.get("CONDA_DEFAULT_ENV") != "base")
+        or os.environ.get("CI", "") not in ("", "0", "false")
+        or "COLAB_RELEASE_TAG" in os.environ
     )
-    if any(in_use):
-        return Target(sys.executable, Path(sys.prefix))
-    python = "Scripts/python.exe" if os.name == "nt" else "bin/python"
-    return Target(str(VENV / python), VENV)
+
+
+def prefix() -> Path:
+    """Return the root of the environment that takes the packages."""
+    return Path(sys.prefix) if in_use() else VENV
+
+
+def marker() -> Path:
+    """Return the file that lies in an environment while set-up changes it."""
+    return prefix() / "course-setup-unfinished"
+
+
+def usable() -> bool:
+    """Return whether `.venv` is whole, with a Python that is new enough."""
+    if marker().exists() or not (PYTHON.exists() and (VENV / "pyvenv.cfg").is_file()):
+        return False
+    config = (VENV / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+    return bool(re.search(NEW_ENOUGH, config))
 
 
 def listing() -> Path:
@@ -94,11 +70,11 @@ def pins() -> dict[str, str]:
     return dict(line.split("==") for line in lines if line)
 
 
-def problems(target: Target) -> dict[str, str]:
-    """Return each requirement that is not met, with what is there instead."""
+def problems() -> dict[str, str]:
+    """Return each requirement that is not met here, with what is there instead."""
     found = {}
     for name, version in pins().items():
-        dist = distribution(name, target.folders)
+        dist = distribution(name)
         there = dist.metadata.get("Version") if dist else None
         if dist is None:
             found[f"{name}=={version}"] = "not installed"
@@ -109,9 +85,15 @@ def problems(target: Target) -> dict[str, str]:
     return found
 
 
-def distribution(name: str, folders: list[str]) -> Distribution | None:
-    """Return what is installed under a name in the first of the folders that has it."""
-    return next(iter(Distribution.discover(name=name, path=folders)), None)
+def distribution(name: str) -> Distribution | None:
+    """Return what is installed here under a name."""
+    return next(iter(Distribution.discover(name=name, path=folders())), None)
+
+
+def folders() -> list[str]:
+    """Return the folders of this environment's packages."""
+    others = {str(paths.ROOT), *foreign()}
+    return [entry for entry in sys.path if os.path.realpath(entry) not in others]
 
 
 def foreign() -> list[str]:
@@ -122,7 +104,7 @@ def foreign() -> list[str]:
     return [str(f) for f in folders if not any(f.is_relative_to(o) for o in own)]
 
 
-def intruders(target: Target) -> list[str]:
+def intruders() -> list[str]:
     """Return a sentence for each file that an import finds before one of the course.
 
     It lies beside the notebooks, in PYTHONPATH, or belongs to another `helpers`.
@@ -131,7 +113,7 @@ def intruders(target: Target) -> list[str]:
     remedies = {str(paths.NOTEBOOKS): "rename it"}
     remedies |= {folder: f"take {folder} out of PYTHONPATH" for folder in foreign()}
     places = [(name, folder) for folder in remedies for name in names]
-    places += [("helpers", folder) for folder in target.folders]
+    places += [("helpers", folder) for folder in folders()]
     return [
         f"{spec.origin} is imported in place of the {name} that the course needs: "
         + remedies.get(folder, "uninstall it")

@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from helpers import paths
-from helpers.cli.environment import SetupError, Target
+from helpers.cli.environment import SetupError, prefix
 
 LOG = paths.CACHE / "setup.log"
 FAILURES = {  # what the end of the log shows -> what to say
@@ -47,13 +47,13 @@ FAILURES = {  # what the end of the log shows -> what to say
 }
 
 
-def explain(target: Target, log: str) -> SetupError:
+def explain(log: str) -> SetupError:
     """Return the error that says why set-up failed, from the end of its log."""
     found = {re.search(p, log, re.MULTILINE): text for p, text in FAILURES.items()}
     match, sentence = next(item for item in found.items() if item[0])
     facts = match.groupdict() | {
-        "python": target.python,
-        "prefix": target.prefix,
+        "python": sys.executable,
+        "prefix": prefix(),
         "root": paths.ROOT,
         "temp": tempfile.gettempdir(),
         "version": sys.version.split()[0],

@@ -17,7 +17,7 @@ from sysconfig import get_path
 
 from helpers import paths
 from helpers.cli import environment
-from helpers.cli.environment import SetupError, Target
+from helpers.cli.environment import SetupError
 from helpers.cli.failures import LOG, explain
 from helpers.cli.progress import progress
 
@@ -32,31 +32,27 @@ MISLEADING = {  # variables that would send packages elsewhere, or keep them awa
 def ensure(argv: list[str], install: bool = True) -> float:
     """Return, in a ready environment, the time at which the command was started.
 
-    Installs what is missing (unless told not to), and continues the command `argv` with
-    the interpreter of `.venv` if that is where the packages are. Raises SetupError.
+    Installs what is missing (unless told not to). If the packages belong into `.venv`,
+    its interpreter continues the command `argv`. Raises SetupError.
     """
     first = os.environ.pop("COURSE_STARTED", None)  # set when a command is continued
     started = float(first or time.time())
-    target = environment.choose()
     if install:
-        if found := environment.intruders(target):
-            raise SetupError(found[0])
         try:
             with _locked():
-                set_up(target)
-                link(target)
+                set_up() if environment.in_use() else make_venv()
         except OSError as error:
-            raise explain(target, f"ERROR: {error}") from error
-    if target.running or not target.usable:
+            raise explain(f"ERROR: {error}") from error
+    if environment.in_use() or not environment.usable():
         return started
     if first:
         raise SetupError(
-            f"{target.python} does not use its own environment: unset PYTHONHOME, or "
-            f"delete {target.prefix}"
+            f"{sys.executable} does not use its own environment: unset PYTHONHOME, or "
+            f"delete {environment.VENV}"
         )
     os.environ["COURSE_STARTED"] = str(started)
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # pip has written none
-    sys.exit(hand_over([target.python, "-m", "helpers", *argv]))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # see _install
+    sys.exit(hand_over([str(environment.PYTHON), "-m", "helpers", *argv]))
 
 
 def hand_over(command: list[str]) -> int:
@@ -70,50 +66,60 @@ def hand_over(command: list[str]) -> int:
     return subprocess.call(command)  # Windows cannot replace a process
 
 
-def set_up(target: Target) -> None:
-    """Make the environment if needed and install what is missing. Raises SetupError."""
-    begin = time.monotonic()
-    missing = environment.problems(target)
-    repair = target.marker.exists() or environment.HALF_INSTALLED in missing.values()
-    if target.usable and not (missing or repair):
+def make_venv() -> None:
+    """Make `.venv` from scratch, unless it is usable. Raises SetupError."""
+    if environment.usable():
         return
-    check_first(target)
-    print(f"Setting up {len(missing)} packages in {target.prefix}", file=sys.stderr)
-    if not target.usable:
-        _make_venv(target)
-        repair = False
-    _install(target, repair)
-    target.marker.unlink(missing_ok=True)
-    if left := environment.problems(target):
-        raise SetupError(
-            f"pip ended well, but {', '.join(left)} is not as required: see whether "
-            "`pip config list` sends packages elsewhere"
-        )
-    print(f"Set-up finished: {time.monotonic() - begin:.0f} s", file=sys.stderr)
+    check_first()
+    environment.VENV.mkdir(exist_ok=True)
+    environment.marker().touch()
+    for entry in environment.VENV.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry != environment.marker():
+            entry.unlink()
+    _run([sys.executable, "-m", "venv", str(environment.VENV)])
+    environment.marker().unlink()
 
 
-def link(target: Target) -> None:
-    """Let `import helpers` mean this checkout, also when it was moved."""
-    folder = get_path("purelib") if target.running else target.folders[0]
-    file = Path(folder, LINK)
+def set_up() -> None:
+    """Install what is missing here, and link `helpers`. Raises SetupError."""
+    if found := environment.intruders():
+        raise SetupError(found[0])
+    begin = time.monotonic()
+    missing = environment.problems()
+    unfinished = environment.marker().exists()
+    if missing or unfinished:
+        check_first()
+        print(f"Setting up {len(missing)} packages in {sys.prefix}", file=sys.stderr)
+        _install(unfinished or environment.HALF_INSTALLED in missing.values())
+        environment.marker().unlink(missing_ok=True)
+        if left := environment.problems():
+            raise SetupError(
+                f"pip ended well, but {', '.join(left)} is not as required: see "
+                "whether `pip config list` sends packages elsewhere"
+            )
+        print(f"Set-up finished: {time.monotonic() - begin:.0f} s", file=sys.stderr)
+    link = Path(get_path("purelib"), LINK)
     text = f"import sys; sys.path.append({ascii(str(paths.ROOT))})\n"
-    if not file.is_file() or file.read_bytes() != text.encode():
-        paths.write(file, text)
+    if not link.is_file() or link.read_bytes() != text.encode():  # or it was moved
+        paths.write(link, text)
 
 
-def check_first(target: Target) -> None:
+def check_first() -> None:
     """Raise SetupError if it is clear already that set-up would fail."""
-    if not (target.usable or find_spec("venv") and find_spec("ensurepip")):
-        raise SetupError(
-            f"{sys.executable} lacks the modules venv and ensurepip: install them (on "
-            "Debian and Ubuntu with `sudo apt install python3-venv`)"
-        )
-    ours = target.prefix / "pyvenv.cfg", target.marker
-    if not target.usable and target.prefix.exists() and not any(map(Path.exists, ours)):
-        raise SetupError(f"{target.prefix} is no virtual environment: move it away")
-    torch = any(pin.startswith("torch==") for pin in environment.problems(target))
-    free = shutil.disk_usage(target.prefix.parent).free / 1e9
-    if torch and free < NEEDED_GB:
+    if not environment.in_use():
+        if not (find_spec("venv") and find_spec("ensurepip")):
+            raise SetupError(
+                f"{sys.executable} lacks the modules venv and ensurepip: install them "
+                "(on Debian and Ubuntu with `sudo apt install python3-venv`)"
+            )
+        venv = environment.VENV
+        ours = venv / "pyvenv.cfg", environment.marker()
+        if venv.exists() and not any(file.exists() for file in ours):
+            raise SetupError(f"{venv} is no virtual environment: move it away")
+    free = shutil.disk_usage(paths.ROOT).free / 1e9
+    if free < NEEDED_GB and not environment.distribution("torch"):
         raise SetupError(
             f"Set-up needs about {NEEDED_GB} GB, but the disk has {free:.1f} GB free: "
             "free some, or move the course to another disk"
@@ -143,34 +149,21 @@ def _lock(file) -> None:
             return msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
 
 
-def _make_venv(target: Target) -> None:
-    """Make the virtual environment from scratch."""
-    target.prefix.mkdir(exist_ok=True)
-    target.marker.touch()
-    for entry in target.prefix.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        elif entry != target.marker:
-            entry.unlink()
-    _run(target, [sys.executable, "-m", "venv", str(target.prefix)])
-    target.marker.unlink()
-
-
-def _install(target: Target, repair: bool) -> None:
+def _install(repair: bool) -> None:
     """Run pip for the pins.
 
     Bytecode is left to the first import, which needs a tenth of it: that makes set-up
     a third shorter. Where no import may keep bytecode, pip writes all of it.
     """
-    command = [target.python, "-m", "pip", "install", "--no-input"]
+    command = [sys.executable, "-m", "pip", "install", "--no-input"]
     command += ["--disable-pip-version-check", "-r", str(environment.listing())]
     command += ["--no-deps"] * ("COLAB_RELEASE_TAG" in os.environ)  # see colab.txt
-    command += ["--no-compile"] * (not (target.running and sys.dont_write_bytecode))
+    command += ["--no-compile"] * (not sys.dont_write_bytecode)
     command += ["--ignore-installed"] * repair
-    _run(target, command)
+    _run(command)
 
 
-def _run(target: Target, command: list[str]) -> None:
+def _run(command: list[str]) -> None:
     """Run one step of set-up, logged and with visible progress. Raises SetupError."""
     variables = {k: v for k, v in os.environ.items() if k not in MISLEADING}
     variables |= {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}  # also in pip's files
@@ -179,7 +172,7 @@ def _run(target: Target, command: list[str]) -> None:
     line = "starting"
 
     def status() -> str:
-        there = sum(len([*Path(f).glob("*.dist-info")]) for f in target.folders)
+        there = len([*Path(get_path("purelib")).glob("*.dist-info")])
         seconds = time.monotonic() - begin
         return f"Set-up, {seconds:.0f} s, {there} packages there: {line.strip()}"
 
@@ -199,7 +192,7 @@ def _run(target: Target, command: list[str]) -> None:
             for line in process.stdout:
                 log.write(line)
                 if line.startswith("Installing collected packages"):
-                    target.marker.touch()
+                    environment.marker().touch()
         except KeyboardInterrupt:  # the terminal sends it to the process, too
             with suppress(subprocess.TimeoutExpired):
                 process.wait(2)
@@ -207,4 +200,4 @@ def _run(target: Target, command: list[str]) -> None:
             raise
     if process.returncode:
         tail = LOG.read_text(encoding="utf-8").splitlines()[-20:]
-        raise explain(target, "\n".join(tail))
+        raise explain("\n".join(tail))

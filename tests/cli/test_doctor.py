@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import version
-from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -30,11 +29,10 @@ def sound(monkeypatch, tmp_path):
     threads = (*hardware.WAITING, "OMP_WAIT_POLICY", "OMP_NUM_THREADS")
     for name in (*doctor.SWITCHES, *threads, "COURSE_PROFILE", "COURSE_PRECISION"):
         monkeypatch.delenv(name, raising=False)
-    target = environment.Target(sys.executable, Path(sys.prefix))
     monkeypatch.setattr(os, "environ", os.environ | hardware.WAITING)
-    monkeypatch.setattr(environment, "choose", lambda: target)
-    monkeypatch.setattr(environment, "problems", lambda target: {})
-    monkeypatch.setattr(environment, "intruders", lambda target: [])
+    monkeypatch.setattr(environment, "in_use", lambda: True)
+    monkeypatch.setattr(environment, "problems", dict)
+    monkeypatch.setattr(environment, "intruders", list)
     monkeypatch.setattr(doctor.assets, "verify", lambda name: "verified")
     monkeypatch.setattr(paths, "CACHE", tmp_path)
     memory(monkeypatch, 16.0)
@@ -42,6 +40,15 @@ def sound(monkeypatch, tmp_path):
     usage = shutil.disk_usage(tmp_path)._replace(free=50 * 10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     return monkeypatch
+
+
+@pytest.fixture
+def outside(sound, tmp_path):
+    """The same machine, with no environment yet."""
+    sound.setattr(environment, "in_use", lambda: False)
+    sound.setattr(environment, "VENV", tmp_path / ".venv")
+    sound.setattr(install, "find_spec", lambda name: True)
+    return sound
 
 
 def told(capsys, code: int) -> list[str]:
@@ -78,13 +85,9 @@ def test_the_doctor_knows_the_pins_of_requirements_txt(sound, capsys):
     assert "no-such-thing==1.0: not installed" in text
 
 
-def test_an_environment_that_is_not_there_yet_is_no_obstacle(sound, capsys, tmp_path):
-    sound.setattr(
-        environment, "choose", lambda: environment.Target("python", tmp_path / ".venv")
-    )
-    sound.setattr(install, "find_spec", lambda name: True)
+def test_an_environment_that_is_not_there_yet_is_no_obstacle(outside, capsys, tmp_path):
     text = "\n".join(told(capsys, 0))
-    assert f"as pinned, in {tmp_path / '.venv'}; lab, run or test mends that" in text
+    assert f"not all set up in {tmp_path / '.venv'}; lab, run or test mends" in text
     assert not (tmp_path / ".venv").exists()
 
 
@@ -97,13 +100,10 @@ def test_the_helpers_that_win_are_named(sound, capsys, tmp_path):
     assert f"STOP Modules      {tmp_path / 'helpers.py'} is imported in place" in text
 
 
-def test_an_interrupted_set_up_is_named(sound, capsys, tmp_path):
-    (tmp_path / environment.MARKER).touch()
-    sound.setattr(environment, "choose", lambda: environment.Target("python", tmp_path))
-    sound.setattr(install, "find_spec", lambda name: True)
-    assert ", set-up is unfinished; lab, run or test mends that" in "\n".join(
-        told(capsys, 0)
-    )
+def test_an_interrupted_set_up_is_named(outside, capsys, tmp_path):
+    (tmp_path / ".venv").mkdir()
+    environment.marker().touch()
+    assert "set-up is unfinished in " in "\n".join(told(capsys, 0))
 
 
 @pytest.mark.parametrize(
@@ -115,17 +115,13 @@ def test_an_interrupted_set_up_is_named(sound, capsys, tmp_path):
     ],
 )
 def test_what_stops_a_set_up_stops_the_course(
-    sound, capsys, tmp_path, module, name, value, words
+    outside, capsys, tmp_path, module, name, value, words
 ):
-    sound.setattr(
-        environment, "choose", lambda: environment.Target("python", tmp_path / ".venv")
-    )
     if words is None:
         usage = shutil.disk_usage(tmp_path)._replace(free=10**9)
         value, words = (lambda path: usage), "has 1.0 GB free"
-        missing = {"torch==1.0": "not installed"}
-        sound.setattr(environment, "problems", lambda target: missing)
-    sound.setattr(module, name, value)
+        outside.setattr(environment, "distribution", lambda name: None)
+    outside.setattr(module, name, value)
     stops = [line for line in told(capsys, 1) if line.startswith("STOP")]
     assert any(words in line for line in stops)
 
@@ -205,12 +201,12 @@ def test_how_threads_wait(sound, capsys, settings, mark, words):
     ],
 )
 def test_accelerators(monkeypatch, tmp_path, nvidia, version, words, level):
-    site = tmp_path / "lib" / "python3.11" / "site-packages"
-    dist = site / f"torch-{version}.dist-info"
-    dist.mkdir(parents=True)
+    dist = tmp_path / f"torch-{version}.dist-info"
+    dist.mkdir()
+    monkeypatch.setattr(environment, "folders", lambda: [str(tmp_path)])
     (dist / "METADATA").write_text(f"Name: torch\nVersion: {version}\n")
     monkeypatch.setattr(shutil, "which", lambda name: nvidia)
-    lines = doctor._machine(environment.Target("python", tmp_path))
+    lines = doctor._machine()
     (line,) = [line for line in lines if line[1] == "Accelerator"]
     assert words in line[2]
     assert line[0] == level

@@ -20,25 +20,33 @@ def outside(monkeypatch):
 
 
 @pytest.fixture
-def target(tmp_path, monkeypatch):
-    """Return an environment with one pin and nothing installed."""
+def site(tmp_path, monkeypatch):
+    """Return where the packages of an environment lie that has one pin and none yet."""
     checkout = tmp_path / "Kurs für Ünï 課程"
-    checkout.mkdir()
+    site = checkout / ".venv" / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
     pins = "# pinned\n\ntorch==2.13.0  # every chapter\n"
     (checkout / "requirements.txt").write_text(pins, encoding="utf-8")
     monkeypatch.setattr(paths, "ROOT", checkout)
+    monkeypatch.setattr(paths, "NOTEBOOKS", checkout / "notebooks")
+    monkeypatch.setattr(sys, "path", [str(site)])
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    prefix = checkout / ".venv"
-    site(prefix).mkdir(parents=True)
-    return environment.Target(str(prefix / "python"), prefix)
+    return site
 
 
-def site(prefix: Path) -> Path:
-    return prefix / "lib" / "python3.11" / "site-packages"
+@pytest.fixture
+def venv(outside, tmp_path):
+    """Return the place of a virtual environment with an interpreter."""
+    folder = tmp_path / ".venv"
+    folder.mkdir()
+    outside.setattr(environment, "VENV", folder)
+    outside.setattr(environment, "PYTHON", folder / "python")
+    (folder / "python").touch()
+    return folder
 
 
-def add_dist(prefix: Path, name: str, version: str, **files: str) -> None:
-    folder = site(prefix) / f"{name.replace('-', '_')}-{version}.dist-info"
+def add_dist(site: Path, name: str, version: str, **files: str) -> None:
+    folder = site / f"{name.replace('-', '_')}-{version}.dist-info"
     folder.mkdir()
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     (folder / "METADATA").write_text(metadata, encoding="utf-8")
@@ -47,8 +55,8 @@ def add_dist(prefix: Path, name: str, version: str, **files: str) -> None:
 
 
 def test_a_plain_interpreter_gets_a_venv_beside_the_readme(outside):
-    assert environment.choose().prefix == paths.ROOT / ".venv"
-    assert not environment.choose().running
+    assert environment.prefix() == paths.ROOT / ".venv"
+    assert not environment.in_use()
 
 
 def test_colab_gets_only_what_it_lacks(monkeypatch):
@@ -71,9 +79,7 @@ def test_colab_gets_only_what_it_lacks(monkeypatch):
 def test_an_environment_in_use_is_respected(outside, variables):
     for name, value in variables.items():
         outside.setenv(name, value)
-    assert environment.choose() == environment.Target(
-        sys.executable, Path(sys.base_prefix)
-    )
+    assert environment.prefix() == Path(sys.base_prefix)
 
 
 @pytest.mark.parametrize(
@@ -87,89 +93,86 @@ def test_an_environment_in_use_is_respected(outside, variables):
 def test_no_environment_in_use(outside, variables):
     for name, value in variables.items():
         outside.setenv(name, value)
-    assert environment.choose().prefix == paths.ROOT / ".venv"
+    assert environment.prefix() == paths.ROOT / ".venv"
 
 
 def test_an_active_virtual_environment_is_respected(outside, tmp_path):
     outside.setattr(sys, "prefix", str(tmp_path))
-    assert environment.choose() == environment.Target(sys.executable, tmp_path)
+    assert environment.prefix() == tmp_path
 
 
-def test_everything_is_missing_at_first(target):
-    assert environment.problems(target) == {"torch==2.13.0": "not installed"}
+def test_everything_is_missing_at_first(site):
+    assert environment.problems() == {"torch==2.13.0": "not installed"}
 
 
 @pytest.mark.parametrize("version", ["2.13.0", "2.13.0+cpu", "2.13.0+cu128"])
-def test_nothing_is_missing(target, version):
-    add_dist(target.prefix, "torch", version, RECORD="torch.py,,\n")
-    assert environment.problems(target) == {}
+def test_nothing_is_missing(site, version):
+    add_dist(site, "torch", version, RECORD="torch.py,,\n")
+    assert environment.problems() == {}
 
 
-def test_another_version_is_a_problem(target):
-    add_dist(target.prefix, "torch", "2.13.0.1", RECORD="torch.py,,\n")
-    assert environment.problems(target)["torch==2.13.0"] == "2.13.0.1 is installed"
+def test_another_version_is_a_problem(site):
+    add_dist(site, "torch", "2.13.0.1", RECORD="torch.py,,\n")
+    assert environment.problems()["torch==2.13.0"] == "2.13.0.1 is installed"
 
 
 @pytest.mark.parametrize("files", [{}, {"RECORD": ""}])
-def test_a_package_without_its_list_of_files_is_half_installed(target, files):
-    add_dist(target.prefix, "torch", "2.13.0", **files)
-    assert environment.problems(target)["torch==2.13.0"] == environment.HALF_INSTALLED
+def test_a_package_without_its_list_of_files_is_half_installed(site, files):
+    add_dist(site, "torch", "2.13.0", **files)
+    assert environment.problems()["torch==2.13.0"] == environment.HALF_INSTALLED
 
 
-def test_a_package_with_empty_metadata_is_half_installed(target):
-    add_dist(target.prefix, "torch", "2.13.0", RECORD="x", METADATA="")
-    assert environment.problems(target)["torch==2.13.0"] == environment.HALF_INSTALLED
+def test_a_package_with_empty_metadata_is_half_installed(site):
+    add_dist(site, "torch", "2.13.0", RECORD="x", METADATA="")
+    assert environment.problems()["torch==2.13.0"] == environment.HALF_INSTALLED
 
 
-def test_the_link_leads_to_helpers_in_a_folder_with_any_name(target):
-    install.link(target)
-    text = (site(target.prefix) / install.LINK).read_text(encoding="ascii")
-    scope = {}
-    exec(text, scope)
-    assert sys.path.pop() == str(paths.ROOT)
+def test_the_link_leads_to_helpers_in_a_folder_with_any_name(site, monkeypatch):
+    add_dist(site, "torch", "2.13.0", RECORD="torch.py,,\n")
+    monkeypatch.setattr(install, "get_path", lambda name: site)
+    install.set_up()
+    text = (site / install.LINK).read_text(encoding="ascii")
+    exec(text, {})
+    assert sys.path[-1] == str(paths.ROOT)
 
 
 def test_only_what_lies_outside_of_course_and_environment_is_foreign(
-    target, monkeypatch, tmp_path
+    site, monkeypatch, tmp_path
 ):
     named = [tmp_path / "other", paths.ROOT / "helpers", Path(sys.prefix) / "lib", ""]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, named)))
     assert environment.foreign() == [str(tmp_path / "other")]
     monkeypatch.setattr(sys, "path", [*map(str, named[:1]), "elsewhere"])
-    running = environment.Target(sys.executable, Path(sys.prefix))
-    assert running.folders == ["elsewhere"]
+    assert environment.folders() == ["elsewhere"]
 
 
 @pytest.mark.parametrize("file", ["torch.py", "torch/__init__.py", "helpers.py"])
 def test_a_module_in_pythonpath_that_hides_one_of_the_course(
-    target, monkeypatch, tmp_path, file
+    site, monkeypatch, tmp_path, file
 ):
     path = tmp_path / "other" / file
     path.parent.mkdir(parents=True)
     path.touch()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
-    (sentence,) = environment.intruders(target)
+    (sentence,) = environment.intruders()
     assert sentence.startswith(f"{path} is imported in place of the ")
     assert sentence.endswith(f"take {tmp_path / 'other'} out of PYTHONPATH")
 
 
-def test_modules_that_hide_nothing_are_no_intruders(target, monkeypatch, tmp_path):
+def test_modules_that_hide_nothing_are_no_intruders(site, monkeypatch, tmp_path):
     (tmp_path / "other" / "torch").mkdir(parents=True)  # a folder of anything
     (tmp_path / "other" / "mine.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
-    assert environment.intruders(target) == []
+    assert environment.intruders() == []
 
 
-def test_another_helpers_beside_the_notebooks_or_among_the_packages(
-    target, monkeypatch
-):
-    monkeypatch.setattr(paths, "NOTEBOOKS", paths.ROOT / "notebooks")
+def test_another_helpers_beside_the_notebooks_or_among_the_packages(site):
     beside = paths.NOTEBOOKS / "helpers.py"
-    among = site(target.prefix) / "helpers" / "__init__.py"
+    among = site / "helpers" / "__init__.py"
     for path in (beside, among):
         path.parent.mkdir()
         path.touch()
-    first, second = environment.intruders(target)
+    first, second = environment.intruders()
     assert first.startswith(f"{beside} is imported in place of the helpers that")
     assert first.endswith(": rename it")
     assert second.startswith(f"{among} is imported")
@@ -186,27 +189,25 @@ def test_another_helpers_beside_the_notebooks_or_among_the_packages(
         (None, False),
     ],
 )
-def test_only_a_venv_of_a_new_enough_python_is_usable(target, config, usable):
-    Path(target.python).touch()
+def test_only_a_venv_of_a_new_enough_python_is_usable(venv, config, usable):
     if config:
-        (target.prefix / "pyvenv.cfg").write_text(config, encoding="utf-8")
-    assert target.usable is usable
+        (venv / "pyvenv.cfg").write_text(config, encoding="utf-8")
+    assert environment.usable() is usable
 
 
-def test_a_venv_that_is_being_changed_is_not_usable(target):
-    Path(target.python).touch()
-    (target.prefix / "pyvenv.cfg").write_text("version = 3.12.1\n", encoding="utf-8")
-    assert target.usable
-    target.marker.touch()
-    assert not target.usable
+def test_a_venv_that_is_being_changed_is_not_usable(venv):
+    (venv / "pyvenv.cfg").write_text("version = 3.12.1\n", encoding="utf-8")
+    assert environment.usable()
+    environment.marker().touch()
+    assert not environment.usable()
 
 
-def test_a_venv_whose_python_is_gone_is_not_usable(target):
-    (target.prefix / "pyvenv.cfg").write_text("version = 3.12.1\n", encoding="utf-8")
-    assert not target.usable
+def test_a_venv_whose_python_is_gone_is_not_usable(venv):
+    (venv / "pyvenv.cfg").write_text("version = 3.12.1\n", encoding="utf-8")
+    (venv / "python").unlink()
+    assert not environment.usable()
 
 
 def test_the_checkout_is_no_folder_of_packages(monkeypatch):
     monkeypatch.setattr(sys, "path", [str(paths.ROOT), "elsewhere"])
-    running = environment.Target(sys.executable, Path(sys.prefix))
-    assert running.folders == ["elsewhere"]
+    assert environment.folders() == ["elsewhere"]

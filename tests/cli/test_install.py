@@ -23,6 +23,7 @@ from helpers.paths import ROOT
 
 BASE_PYTHON = getattr(sys, "_base_executable", sys.executable)
 pytestmark = pytest.mark.integration
+MARKER = environment.marker().name
 LOG = Path("data", "cache", "setup.log")
 CLOSED_PORT = "http://127.0.0.1:9/simple"
 FAKE_PYTEST = """
@@ -62,11 +63,11 @@ def make_checkout(folder: Path) -> Path:
 def test_colab_keeps_its_own_packages(monkeypatch, tmp_path, release):
     """pip is told not to follow what the few missing packages need."""
     commands = []
-    monkeypatch.setattr(install, "_run", lambda _, command: commands.append(command))
+    monkeypatch.setattr(install, "_run", commands.append)
     monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
     if release:
         monkeypatch.setenv("COLAB_RELEASE_TAG", release)
-    install._install(environment.Target(sys.executable, tmp_path), repair=False)
+    install._install(repair=False)
     assert ("--no-deps" in commands[0]) == bool(release)
     assert any(word.endswith("colab.txt") for word in commands[0]) == bool(release)
 
@@ -170,7 +171,7 @@ def test_the_first_run_sets_up_and_continues_in_the_venv(ready):
         assert "['-k', 'a b']" in out
         assert out.strip().endswith("False")  # .venv was installed without bytecode
         assert "Traceback" not in err
-    assert not (checkout / ".venv" / environment.MARKER).exists()
+    assert not (checkout / ".venv" / MARKER).exists()
     assert not (checkout / ".venv" / "lib" / "leftover").exists()  # made from nothing
 
 
@@ -201,9 +202,7 @@ def test_no_network_and_nothing_cached(ready):
         code, out, err = run(checkout, PIP_RETRIES="0")
         assert (code, out) == (1, "")
         assert "pip finds no absent==2.0 for Python 3." in err
-        assert not (
-            checkout / ".venv" / environment.MARKER
-        ).exists()  # nothing was changed
+        assert not (checkout / ".venv" / MARKER).exists()  # nothing was changed
     finally:
         pins.write_text("pytest==1.0\n", encoding="utf-8")
 
@@ -230,13 +229,20 @@ def test_a_file_that_sends_packages_elsewhere_is_named(damaged, tmp_path):
     code, out, err = run(damaged, PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
     assert (code, out) == (1, "")
     assert "see whether `pip config list` sends packages elsewhere" in err
-    assert not (damaged / ".venv" / environment.MARKER).exists()  # no need to rebuild
+    assert not (damaged / ".venv" / MARKER).exists()  # no need to rebuild
+
+
+def python_of(checkout: Path) -> Path:
+    return checkout / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
 
 
 def imported_from(checkout: Path, folder: Path) -> str:
     """Return where `import helpers` leads, in the environment and another folder."""
-    python = checkout / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    command = [str(python), "-c", "import helpers; print(ascii(helpers.__file__))"]
+    command = [
+        str(python_of(checkout)),
+        "-c",
+        "import helpers; print(ascii(helpers.__file__))",
+    ]
     env = variables(checkout)
     return subprocess.check_output(command, cwd=folder, env=env, text=True).strip()
 
@@ -278,7 +284,10 @@ def test_a_disk_that_becomes_full(ready):
     link = next((checkout / ".venv").rglob(install.LINK))
     link.unlink()
     refuse = f"def refuse(*_): raise OSError({errno.ENOSPC}, 'No space left on device')"
-    code, out, err = run_with(checkout, f"import os\n{refuse}\nos.replace = refuse")
+    python = str(python_of(checkout))
+    code, out, err = run_with(
+        checkout, f"import os\n{refuse}\nos.replace = refuse", python=python
+    )
     assert (code, out) == (1, "")
     assert "The disk became full during set-up: free about 3 GB" in err
     assert run(checkout)[0] == 7
@@ -294,7 +303,7 @@ def test_no_pip(checkout):
     out, err = process.communicate(timeout=600)
     assert (process.returncode, out) == (1, "")
     assert f"There is no pip in {bare}: run `" in err
-    assert {entry.name for entry in bare.iterdir()}.isdisjoint({environment.MARKER})
+    assert {entry.name for entry in bare.iterdir()}.isdisjoint({MARKER})
 
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
@@ -307,7 +316,6 @@ def test_no_venv(checkout, module):
 
 def test_too_little_space(checkout):
     usage = "shutil.disk_usage = lambda path: shutil._ntuple_diskusage(9, 9, 10**8)"
-    (checkout / "requirements.txt").write_text("torch==1.0\n", encoding="utf-8")
     code, out, err = run_with(checkout, f"import shutil; {usage}")
     assert (code, out) == (1, "")
     assert "has 0.1 GB free" in err
@@ -355,11 +363,10 @@ def test_a_file_in_the_place_of_the_venv(checkout):
     assert "is no virtual environment: move it away" in err
 
 
-def test_a_venv_that_is_none_does_not_loop(checkout, monkeypatch):
+def test_a_venv_that_is_none_does_not_loop(monkeypatch):
     monkeypatch.setenv("COURSE_STARTED", "1.5")
-    fake = environment.Target(BASE_PYTHON, checkout)
-    monkeypatch.setattr(environment.Target, "usable", True)
-    monkeypatch.setattr(environment, "choose", lambda: fake)
+    monkeypatch.setattr(environment, "in_use", lambda: False)
+    monkeypatch.setattr(environment, "usable", lambda: True)
     with pytest.raises(
         environment.SetupError, match="does not use its own environment"
     ):
@@ -367,8 +374,7 @@ def test_a_venv_that_is_none_does_not_loop(checkout, monkeypatch):
 
 
 def test_the_start_of_the_command_is_remembered_once(monkeypatch):
-    here = environment.Target(sys.executable, Path(sys.prefix))
-    monkeypatch.setattr(environment, "choose", lambda: here)
+    monkeypatch.setattr(environment, "in_use", lambda: True)
     monkeypatch.setenv("COURSE_STARTED", "1.5")
     assert install.ensure([], install=False) == 1.5
     before = time.time()
@@ -383,17 +389,17 @@ def test_set_up_shows_what_pip_says(monkeypatch, tmp_path):
         yield
         shown.append(text())
 
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "Lib" / "site-packages" / "mpmath-1.dist-info").mkdir(parents=True)
+    (tmp_path / "mpmath-1.dist-info").mkdir()
     monkeypatch.setattr(install, "progress", keep)
-    monkeypatch.setattr(install, "LOG", tmp_path / "cache" / "setup.log")
-    target = environment.Target("python", tmp_path)
+    monkeypatch.setattr(install, "get_path", lambda name: tmp_path)
+    monkeypatch.setattr(install, "LOG", tmp_path / "setup.log")
+    monkeypatch.setattr(environment, "prefix", lambda: tmp_path)
     says = "print('Installing collected packages: mpmath, torch')"
-    install._run(target, [sys.executable, "-c", says])
+    install._run([sys.executable, "-c", says])
     assert shown[0].endswith(
         "s, 1 packages there: Installing collected packages: mpmath, torch"
     )
-    assert target.marker.exists()
+    assert environment.marker().exists()
 
 
 def test_progress_is_a_rewritten_line_on_a_terminal(capsys, monkeypatch):
