@@ -114,9 +114,8 @@ def check_first() -> None:
                 f"{sys.executable} lacks the modules venv and ensurepip: install them "
                 "(on Debian and Ubuntu with `sudo apt install python3-venv`)"
             )
-        venv = environment.VENV
-        ours = venv / "pyvenv.cfg", environment.marker()
-        if venv.exists() and not any(file.exists() for file in ours):
+        venv, marker = environment.VENV, environment.marker()
+        if venv.exists() and not ((venv / "pyvenv.cfg").exists() or marker.exists()):
             raise SetupError(f"{venv} is no virtual environment: move it away")
     free = shutil.disk_usage(paths.ROOT).free / 1e9
     if free < NEEDED_GB and not environment.distribution("torch"):

@@ -12,7 +12,6 @@ import sys
 
 from helpers.cli import assets, doctor, pretrain, run
 
-OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 COMMANDS = (run, doctor, assets, pretrain)
 
 
@@ -48,15 +47,13 @@ def _sentence(error: Exception) -> str:
     """Return what the user can do, or nothing if nobody foresaw the error."""
     if type(error).__module__.startswith("helpers."):
         return str(error)
-    if not isinstance(error, OSError):
-        return ""
-    if not error.filename and error.errno not in OF_A_DISK:
-        return ""  # libraries raise it for much else
-    return (
-        f"Cannot use {error.filename or 'a file of the course'} ({error.strerror}): "
-        "make sure that it may be read and written and that the disk is not full, then "
-        "run the same command again."
-    )
+    if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
+        return (
+            f"Cannot use {error.filename or 'the disk'} ({error.strerror}): make sure "
+            "that it may be read and written and that the disk is not full, then run "
+            "the same command again."
+        )
+    return ""  # libraries raise OSError for much else
 
 
 class _Parser(argparse.ArgumentParser):

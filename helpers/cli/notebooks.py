@@ -6,7 +6,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
@@ -23,17 +22,8 @@ SOLUTIONS = "solutions"
 SAMPLE_SECONDS = 0.25
 LINES_OF_CELL = 3
 KERNEL = {"name": "python3", "language": "python"}
-
-
-@dataclass
-class Outcome:
-    """What came of one chapter."""
-
-    name: str
-    minutes: float = 0.0
-    peak_gb: float = 0.0
-    failed: bool = False
-    results: dict = field(default_factory=dict)
+FAILED = "FAILED"
+TABLE = f"{'Chapter':<34}  Minutes  Peak GB  Key results"
 
 
 def run(chosen: list[Path], save: bool) -> bool:
@@ -45,40 +35,42 @@ def run(chosen: list[Path], save: bool) -> bool:
     if save:
         with_solutions = ((p, p.parent / SOLUTIONS / p.name) for p in chosen)
         chosen = [p for pair in with_solutions for p in pair if p.exists()]
-    outcomes = [_run_one(path, save) for path in chosen]
-    print("\n" + table(outcomes) + "\n")
-    return not any(outcome.failed for outcome in outcomes)
+    rows = [_run_one(path, save) for path in chosen]
+    print("\n".join(["", TABLE, *rows, ""]))
+    return not any(row.endswith(FAILED) for row in rows)
 
 
-def _run_one(path: Path, save: bool) -> Outcome:
-    """Execute one notebook and keep its results."""
+def _run_one(path: Path, save: bool) -> str:
+    """Execute one notebook, keep its results, and return its row of the table."""
     solution = path.parent.name == SOLUTIONS
-    outcome = Outcome(f"{SOLUTIONS} {path.stem}" if solution else path.stem)
-    results = paths.CACHED_RESULTS / f"{paths.id_of(path)}.json"
+    name = f"{SOLUTIONS} {path.stem}" if solution else path.stem
+    file = paths.CACHED_RESULTS / f"{paths.id_of(path)}.json"
+    results = {}
     try:
-        notebook = _execute(path, outcome)
-        print(f"{path.stem}: done after {outcome.minutes:.2f} minutes", flush=True)
-        if results.is_file() and not solution:
-            outcome.results = _add_costs(results, outcome)
+        notebook, costs = _execute(path, name)
+        if file.is_file() and not solution:
+            results = _add_costs(file, costs)
     except (RuntimeError, ValueError) as error:
-        outcome.failed = True
-        print(f"{outcome.name} FAILED: {error}", file=sys.stderr, flush=True)
-        return outcome
+        print(f"{name} {FAILED}: {error}", file=sys.stderr, flush=True)
+        return f"{name:<34}  {FAILED}"
+    print(f"{name}: done after {costs['minutes']} minutes", flush=True)
     if save:
         paths.write(path, nbformat.writes(tidy(notebook)) + "\n")
-        pictures = results.parent.glob(f"{results.stem}_*.png")
-        for file in (results, *pictures) if outcome.results else ():
+        pictures = file.parent.glob(f"{file.stem}_*.png")
+        for each in (file, *pictures) if results else ():
             paths.RESULTS.mkdir(parents=True, exist_ok=True)
-            paths.write(paths.RESULTS / file.name, file.read_bytes())
-    return outcome
+            paths.write(paths.RESULTS / each.name, each.read_bytes())
+    return row(name, costs, results)
 
 
-def _execute(path: Path, outcome: Outcome) -> NotebookNode:
-    """Run all cells in a fresh kernel and measure. Raises ValueError if one fails."""
+def _execute(path: Path, name: str) -> tuple[NotebookNode, dict]:
+    """Run all cells in a fresh kernel; return the notebook and what the run cost.
+
+    Raises ValueError if a cell fails.
+    """
     notebook = nbformat.read(path, as_version=4)
     cells = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
-    current = 0
-    begin = time.monotonic()
+    current, peak_gb, begin = 0, 0.0, time.monotonic()
 
     def started(cell: NotebookNode, cell_index: int) -> None:
         nonlocal current
@@ -86,8 +78,8 @@ def _execute(path: Path, outcome: Outcome) -> NotebookNode:
 
     def status() -> str:
         return (
-            f"{outcome.name}: cell {current + 1} of {len(cells)}, "
-            f"{time.monotonic() - begin:.0f} s, peak memory {outcome.peak_gb:.2f} GB"
+            f"{name}: cell {current + 1} of {len(cells)}, "
+            f"{time.monotonic() - begin:.0f} s, peak memory {peak_gb:.2f} GB"
         )
 
     client = NotebookClient(
@@ -105,22 +97,23 @@ def _execute(path: Path, outcome: Outcome) -> NotebookNode:
         try:
             while not work.done():
                 time.sleep(SAMPLE_SECONDS)
-                outcome.peak_gb = max(outcome.peak_gb, _children_gb())
+                peak_gb = max(peak_gb, _children_gb())
         except KeyboardInterrupt:
             for child in psutil.Process().children(recursive=True):
                 child.kill()
             raise
-    outcome.minutes = (time.monotonic() - begin) / 60
+    minutes = (time.monotonic() - begin) / 60
     try:
         work.result()
     except (CellExecutionError, DeadKernelError) as error:
-        what = f"{error} (the peak memory was {outcome.peak_gb:.1f} GB)"
+        what = f"{error} (the peak memory was {peak_gb:.1f} GB)"
         if isinstance(error, CellExecutionError):
             what = f"{error.ename}: " + error.evalue.strip().rpartition("\n")[2]
         first = cells[current].source.strip().splitlines()[:LINES_OF_CELL]
         what = f"in code cell {current + 1} of {len(cells)}, {what}"
         raise ValueError("\n    ".join([what, *first])) from error
-    return notebook
+    costs = {"minutes": round(minutes, 2), "peak_memory_gb": round(peak_gb, 2)}
+    return notebook, costs
 
 
 def _children_gb() -> float:
@@ -132,7 +125,7 @@ def _children_gb() -> float:
     return total / 1e9
 
 
-def _add_costs(file: Path, outcome: Outcome) -> dict:
+def _add_costs(file: Path, costs: dict) -> dict:
     """Add what the run cost to the results the chapter recorded; return them all.
 
     Raises ValueError for a damaged file or an asset that does not exist.
@@ -142,11 +135,7 @@ def _add_costs(file: Path, outcome: Outcome) -> dict:
         used = [assets.lookup(name) for name in recorded.get("assets", ())]
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"in {file}, {error}") from error
-    recorded["run"] = {
-        "minutes": round(outcome.minutes, 2),
-        "peak_memory_gb": round(outcome.peak_gb, 2),
-        "download_mb": sum(asset.download_mb for asset in used),
-    }
+    recorded["run"] = costs | {"download_mb": sum(asset.download_mb for asset in used)}
     paths.write(file, json.dumps(recorded, indent=1, ensure_ascii=False) + "\n")
     return recorded.get("results", {})
 
@@ -161,16 +150,11 @@ def tidy(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """Return minutes, peak memory and key results of each chapter as text."""
-    width = max(len(outcome.name) for outcome in outcomes)
-    lines = [f"{'Chapter':<{width}}  Minutes  Peak GB  Key results"]
-    for outcome in outcomes:
-        keys = [_result(k, v) for k, v in outcome.results.items() if v.get("key")]
-        shown = f"\n{'':{width + 20}}".join(["FAILED"] if outcome.failed else keys)
-        costs = f"{outcome.minutes:7.2f}  {outcome.peak_gb:7.2f}"
-        lines.append(f"{outcome.name:<{width}}  {costs}  {shown}")
-    return "\n".join(lines)
+def row(name: str, costs: dict, results: dict) -> str:
+    """Return minutes, peak memory and key results of a chapter as text."""
+    keys = [_result(key, entry) for key, entry in results.items() if entry.get("key")]
+    shown = f"\n{'':54}".join(keys)
+    return f"{name:<34}{costs['minutes']:9.2f}{costs['peak_memory_gb']:9.2f}  {shown}"
 
 
 def _result(name: str, entry: dict) -> str:

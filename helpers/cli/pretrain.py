@@ -10,15 +10,14 @@ from helpers import hardware, paths
 from helpers.cli import settings
 from helpers.cli.install import ensure
 
-MINUTES = 60.0
-
 
 def add(command) -> None:
     does = "train a small BERT (mlm) or GPT-2 (clm) from random weights"
     parser = command("pretrain", run, does, "pretrain clm --minutes 60")
     parser.add_argument("objective", choices=("mlm", "clm"))
     option = parser.add_mutually_exclusive_group().add_argument
-    option("--minutes", type=_above_zero(float), metavar="M", help="default: 60")
+    minutes = _above_zero(float)
+    option("--minutes", type=minutes, default=60.0, metavar="M", help="default: 60")
     option("--steps", type=_above_zero(int), metavar="N")
     option("--resume", action="store_true", help="go on with an interrupted run")
     option = parser.add_argument
@@ -53,17 +52,11 @@ def run(args: argparse.Namespace) -> int:
     from helpers.pretraining import pretrain, run_folder  # need what is installed now
 
     out = args.out or paths.CACHED_PRETRAINING / args.objective
-    if not (args.steps or args.resume):
-        args.minutes = args.minutes or MINUTES
+    budget = {"minutes": args.minutes, "steps": args.steps, "resume": args.resume}
+    device = hardware.device(os.environ.get("COURSE_PROFILE", "laptop"))
     try:
         figures = pretrain.run(
-            args.objective,
-            out,
-            corpus=args.corpus,
-            minutes=args.minutes,
-            steps=args.steps,
-            resume=args.resume,
-            device=hardware.device(os.environ.get("COURSE_PROFILE", "laptop")),
+            args.objective, out, corpus=args.corpus, device=device, **budget
         )
     except KeyboardInterrupt:
         again = "nothing was trained yet"

@@ -72,7 +72,7 @@ def test_commands_set_up_first_and_pass_themselves_on(argv):
         (assets.AssetError("Do that."), 1, "Do that."),
         (KeyboardInterrupt(), 130, "Interrupted"),
         (PermissionError(13, "Denied", "x.json"), 1, "Cannot use x.json (Denied)"),
-        (OSError(28, "Full"), 1, "Cannot use a file of the course (Full)"),
+        (OSError(28, "Full"), 1, "Cannot use the disk (Full)"),
     ],
 )
 def test_errors_are_sentences(world, capsys, error, code, words):

@@ -146,12 +146,13 @@ def recorded(folder, monkeypatch):
     (folder / "cached").mkdir()
 
     def run_with(records: dict[str, str]) -> bool:
-        def execute(path, outcome):
-            key = outcome.name.partition("_")[0]
+        def execute(path, name):
+            key = name.partition("_")[0]
             (folder / "cached" / f"{key}.json").write_text(
-                records[outcome.name], encoding="utf-8"
+                records[name], encoding="utf-8"
             )
-            return nbformat.read(path, as_version=4)
+            costs = {"minutes": 1.0, "peak_memory_gb": 1.0}
+            return nbformat.read(path, as_version=4), costs
 
         monkeypatch.setattr(notebooks, "_execute", execute)
         return notebooks.run([write(folder, name, "1") for name in records], save=True)
@@ -250,7 +251,9 @@ def test_ctrl_c_ends_the_kernel_and_saves_nothing(folder):
 def test_the_table_shows_every_key_result():
     results = {f"r{i}": {"value": i, "key": True, "unit": "x"} for i in range(6)}
     results["other"] = {"value": 9}
-    outcome = notebooks.Outcome("01_toy", minutes=1.234, peak_gb=0.5, results=results)
-    lines = notebooks.table([outcome]).splitlines()
-    assert lines[1].split() == ["01_toy", "1.23", "0.50", "r0", "0", "x"]
-    assert [line.split()[0] for line in lines[2:]] == [f"r{i}" for i in range(1, 6)]
+    costs = {"minutes": 1.234, "peak_memory_gb": 0.5}
+    lines = notebooks.row("01_toy", costs, results).splitlines()
+    assert lines[0].split() == ["01_toy", "1.23", "0.50", "r0", "0", "x"]
+    assert [line.split()[0] for line in lines[1:]] == [f"r{i}" for i in range(1, 6)]
+    column = notebooks.TABLE.index("Key results")
+    assert {line.index(f"r{i}") for i, line in enumerate(lines)} == {column}

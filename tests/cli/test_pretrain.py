@@ -71,16 +71,16 @@ def test_only_the_courses_own_corpus_is_published(refused):
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        ([], {"minutes": 60}),
+        ([], {}),
         (["--minutes", "0.5"], {"minutes": 0.5}),
         (["--steps", "7"], {"steps": 7}),
         (["--resume"], {"resume": True}),
-        (["--corpus", "a.txt"], {"minutes": 60, "corpus": Path("a.txt")}),
+        (["--corpus", "a.txt"], {"corpus": Path("a.txt")}),
     ],
 )
 def test_options_reach_the_training(trained, argv, expected):
     assert main.main(["pretrain", "mlm", *argv]) == 0
-    nothing = {"minutes": None, "steps": None, "resume": False, "corpus": None}
+    nothing = {"minutes": 60, "steps": None, "resume": False, "corpus": None}
     expected = nothing | {"device": "device of laptop"} | expected
     assert trained == [("mlm", paths.CACHED_PRETRAINING / "mlm", expected)]
 
