@@ -8,7 +8,7 @@ from helpers.data import assets
 
 
 def add(command) -> None:
-    does = "fetch the models and data sets ahead, or check them"
+    does = "fetch, verify or list the models and data sets"
     parser = command("assets", run, does, "assets fetch --all")
     parser.add_argument("action", choices=("fetch", "verify", "list"))
     parser.add_argument("names", metavar="NAME", nargs="*")
@@ -21,8 +21,9 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "list":
         for asset in chosen:
             print(f"{asset.name}  ({asset.kind}, {asset.download_mb} MB)")
-            print(f"    {asset.title}\n    Licence: {asset.licence}")
-            print(f"    {asset.citation}")
+            print(
+                f"    {asset.title}\n    Licence: {asset.licence}\n    {asset.citation}"
+            )
         return 0
     if args.action == "fetch" and not (args.names or args.all):
         names = ", ".join(assets.catalogue())

@@ -50,10 +50,9 @@ def marker() -> Path:
 
 def usable() -> bool:
     """Return whether `.venv` is whole, with a Python that is new enough."""
-    if marker().exists() or not (PYTHON.exists() and (VENV / "pyvenv.cfg").is_file()):
-        return False
-    config = (VENV / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
-    return bool(re.search(NEW_ENOUGH, config))
+    config = VENV / "pyvenv.cfg"
+    whole = config.is_file() and PYTHON.exists() and not marker().exists()
+    return whole and bool(re.search(NEW_ENOUGH, config.read_text("utf-8", "replace")))
 
 
 def listing() -> Path:

@@ -7,12 +7,12 @@ environment while packages are changed, and a lock makes set-ups wait for each o
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from subprocess import PIPE, STDOUT, Popen, TimeoutExpired, call
 from sysconfig import get_path
 
 from helpers import paths
@@ -63,7 +63,7 @@ def hand_over(command: list[str]) -> int:
     if os.name != "nt":
         os.execv(command[0], command)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command alone
-    return subprocess.call(command)  # Windows cannot replace a process
+    return call(command)  # Windows cannot replace a process
 
 
 def make_venv() -> None:
@@ -151,8 +151,7 @@ def _lock(file) -> None:
 def _install(repair: bool) -> None:
     """Run pip for the pins.
 
-    Bytecode is left to the first import, which needs a tenth of it: that makes set-up
-    a third shorter. Where no import may keep bytecode, pip writes all of it.
+    The first import writes bytecode, a tenth as much as pip would, if it may keep it.
     """
     command = [sys.executable, "-m", "pip", "install", "--no-input"]
     command += ["--disable-pip-version-check", "-r", str(environment.listing())]
@@ -168,35 +167,28 @@ def _run(command: list[str]) -> None:
     variables |= {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}  # also in pip's files
     variables["PYTHONIOENCODING"] = "utf-8"
     begin = time.monotonic()
-    line = "starting"
+    line = command[2].encode()  # venv or pip
 
     def status() -> str:
         there = len([*Path(get_path("purelib")).glob("*.dist-info")])
-        seconds = time.monotonic() - begin
-        return f"Set-up, {seconds:.0f} s, {there} packages there: {line.strip()}"
+        now = f"Set-up, {time.monotonic() - begin:.0f} s, {there} packages there: "
+        return now + line.decode(errors="replace").strip()
 
     with (
-        open(LOG, "w", encoding="utf-8") as log,
+        open(LOG, "wb") as log,
         progress(status),
-        subprocess.Popen(
-            command,
-            env=variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        ) as process,
+        Popen(command, env=variables, stdout=PIPE, stderr=STDOUT) as process,
     ):
         try:
             for line in process.stdout:
                 log.write(line)
-                if line.startswith("Installing collected packages"):
+                if line.startswith(b"Installing collected packages"):
                     environment.marker().touch()
         except KeyboardInterrupt:  # the terminal sends it to the process, too
-            with suppress(subprocess.TimeoutExpired):
+            with suppress(TimeoutExpired):
                 process.wait(2)
             process.terminate()
             raise
     if process.returncode:
-        tail = LOG.read_text(encoding="utf-8").splitlines()[-20:]
+        tail = LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
         raise explain("\n".join(tail))

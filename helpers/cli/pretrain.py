@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from helpers import hardware, paths
@@ -16,9 +15,8 @@ def add(command) -> None:
     parser = command("pretrain", run, does, "pretrain clm --minutes 60")
     parser.add_argument("objective", choices=("mlm", "clm"))
     option = parser.add_mutually_exclusive_group().add_argument
-    minutes = _above_zero(float)
-    option("--minutes", type=minutes, default=60.0, metavar="M", help="default: 60")
-    option("--steps", type=_above_zero(int), metavar="N")
+    option("--minutes", type=float, default=60.0, metavar="M", help="default: 60")
+    option("--steps", type=int, metavar="N")
     option("--resume", action="store_true", help="go on with an interrupted run")
     option = parser.add_argument
     text = "UTF-8 text, one document per line; default: the film reviews"
@@ -28,24 +26,15 @@ def add(command) -> None:
     option("--save", action="store_true", help="publish in data/checkpoints/")
 
 
-def _above_zero(number):
-    """Return a reader of numbers above zero."""
-
-    def read(text: str):
-        with suppress(ValueError):
-            if 0 < (value := number(text)) < float("inf"):
-                return value
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number above zero")
-
-    return read
-
-
 def run(args: argparse.Namespace) -> int:
     """Train, print the figures, and publish the result if told to."""
     if args.save and args.corpus:
         raise argparse.ArgumentTypeError(
             "only the course's own corpus is published: leave out --save"
         )
+    amount = args.minutes if args.steps is None else args.steps
+    if not 0 < amount < float("inf"):
+        raise argparse.ArgumentTypeError(f"{amount} is not a number above zero")
     ensure(args.argv)
     settings.quiet(progress=True)
     hardware.use_cores()

@@ -23,10 +23,10 @@ MARKER = re.compile(
 )
 
 
-def value_of(name: str, folder: Path = paths.RESULTS):
-    """Look up a marker's name, such as `02.frozen_100.low`.
+def recorded(name: str, spec: str | None, folder: Path = paths.RESULTS) -> str:
+    """Return the number that a marker means, such as `02.frozen_100.low`, formatted.
 
-    Raises KeyError, or FileNotFoundError for a chapter without results.
+    Raises FileNotFoundError, KeyError, or ValueError for a fraction without a format.
     """
     number, _, rest = name.partition(".")
     log = json.loads((folder / f"{number}.json").read_text(encoding="utf-8"))
@@ -36,23 +36,17 @@ def value_of(name: str, folder: Path = paths.RESULTS):
         found[f"{result}.n"] = entry.get("n")
         ends = entry.get("interval", (None, None))
         found[f"{result}.low"], found[f"{result}.high"] = ends
-    return found[rest]
-
-
-def written(value, spec: str | None) -> str:
-    """Format a value. Raises ValueError for a fraction without a format."""
-    if spec:
-        return format(value, spec)
-    if value != int(value):
+    value = found[rest]
+    if not spec and value != int(value):
         raise ValueError("a fraction needs a format, such as .3f")
-    return str(int(value))
+    return format(value, spec) if spec else str(int(value))
 
 
 def refreshed(text: str, folder: Path = paths.RESULTS) -> str:
     """Return the text with every marked number as recorded. Raises KeyError."""
 
     def rewrite(claim: re.Match) -> str:
-        value = written(value_of(claim["name"], folder), claim["format"])
+        value = recorded(claim["name"], claim["format"], folder)
         return f"{claim['open']}{value}<!-- /result -->"
 
     return MARKER.sub(rewrite, text)

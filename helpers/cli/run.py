@@ -20,14 +20,11 @@ def add(command) -> None:
     parser = command("run", run, "execute chapters without a browser", "run 01 02")
     which = "04 with its further sittings, 04b that one alone; default: all chapters"
     parser.add_argument("chapters", metavar="NN", nargs="*", type=sittings, help=which)
-    what = "write outputs into notebooks/ and numbers into data/results/"
-    parser.add_argument("--save", action="store_true", help=what)
+    parser.add_argument("--save", action="store_true", help="publish what they give")
 
-    does = "run every test; further arguments go to pytest"
-    command("test", test, does, "test -k chapters")
+    command("test", test, "run the tests (arguments go to pytest)", "test -k chapters")
 
-    does = "run the experiments that a chapter shows but cannot wait for"
-    parser = command("sweep", sweep, does, "sweep 05")
+    parser = command("sweep", sweep, "run a chapter's long experiments", "sweep 05")
     parser.add_argument("chapter", metavar="NN", type=paths.padded)
     parser.add_argument("--save", action="store_true", help="publish the record")
 

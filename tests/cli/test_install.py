@@ -236,6 +236,18 @@ def python_of(checkout: Path) -> Path:
     return checkout / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
 
 
+def test_a_set_up_that_was_killed_starts_from_nothing(ready):
+    checkout, *_ = ready
+    (checkout / ".venv" / MARKER).touch()
+    leftover = checkout / ".venv" / "lib" / "leftover"
+    leftover.touch()
+    code, _, err = run(checkout)
+    assert code == 7
+    assert "Setting up 1 packages" in err
+    assert not (checkout / ".venv" / MARKER).exists()
+    assert not leftover.exists()
+
+
 def imported_from(checkout: Path, folder: Path) -> str:
     """Return where `import helpers` leads, in the environment and another folder."""
     command = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from helpers import paths
-from helpers.cli.readme_numbers import MARKER, refreshed, value_of, written
+from helpers.cli.readme_numbers import MARKER, recorded, refreshed
 from helpers.paths import ROOT
 
 CHAPTERS = paths.chapters()
@@ -36,12 +36,12 @@ def wrong_claims(readme: str, folder: Path) -> list[str]:
     for claim in MARKER.finditer(readme):
         name, spec, shown = claim["name"], claim["format"], claim["shown"].strip()
         try:
-            recorded = written(value_of(name, folder), spec)
+            number = recorded(name, spec, folder)
         except (KeyError, ValueError, TypeError, OSError) as error:
             problems.append(f"{name}: cannot be looked up ({error!r})")
             continue
-        if shown != recorded:
-            problems.append(f"{name}: the README says {shown}, recorded is {recorded}")
+        if shown != number:
+            problems.append(f"{name}: the README says {shown}, recorded is {number}")
     begun = readme.count("<!-- result ")
     if begun != len(MARKER.findall(readme)) or begun != readme.count(
         "<!-- /result -->"
