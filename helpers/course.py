@@ -50,10 +50,9 @@ class Chapter:
         return {"laptop": laptop, "full": full}[self.profile]
 
     def record(self, name: str, value: float, *, key: bool = False, **about) -> None:
-        """Store a measured number; `about` takes n=, interval=(low, high), unit=, …
+        """Store a measured number at once; `about` takes n=, interval=, unit=, …
 
-        `key` marks a number for the table that `python -m helpers run` prints. The
-        file is rewritten at once, so a chapter that stops half-way keeps its numbers.
+        `key` marks a number for the table that `python -m helpers run` prints.
         """
         marked = {"key": True} if key else {}
         self.results[name] = {"value": float(value)} | about | marked
@@ -79,8 +78,7 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
     """Set seed, threads and profile, and say what the chapter costs.
 
     `number` is the notebook's id, as `04` or `04b`; `assets` names what it fetches.
-    Raises ValueError for another id, for an asset that is not in data/assets.toml, and
-    when COURSE_PROFILE is neither `laptop` nor `full`.
+    Raises ValueError for an unknown asset, a malformed id or another COURSE_PROFILE.
     """
     if not re.fullmatch(paths.ID, number):
         raise ValueError(f"'{number}' is no id of a notebook, such as 04 or 04b.")

@@ -40,19 +40,13 @@ def _score(values, standard_error, width=Z) -> Score:
 
 
 def proportion(hits: int, n: int) -> Score:
-    """Return a fraction of n cases with its Wilson interval (Wilson 1927).
-
-    Raises ValueError when n is zero or hits lie outside 0 to n.
-    """
+    """Return a fraction of n > 0 cases with its Wilson interval (Wilson 1927)."""
     interval = stats.binomtest(int(hits), int(n)).proportion_ci(method="wilson")
     return Score(float(hits / n), float(interval.low), float(interval.high), int(n))
 
 
 def accuracy(predictions, references) -> Score:
-    """Return the fraction of equal entries of two sequences of length n.
-
-    Raises ValueError when the lengths differ or are zero.
-    """
+    """Return the fraction of equal entries of two sequences of length n > 0."""
     predictions, references = np.asarray(predictions), np.asarray(references)
     if predictions.shape != references.shape or not predictions.size:
         raise ValueError(
@@ -78,7 +72,7 @@ def paired(right, other) -> Score:
     """Return how much more often one method is right than another on the same n cases.
 
     `right` and `other` say for each case whether the method was right. The interval is
-    the normal one of the mean difference; that both met the same cases is used.
+    the normal one of the mean difference.
     """
     difference = np.asarray(right, float) - np.asarray(other, float)
     return _score(difference, stats.sem(difference))
@@ -87,8 +81,7 @@ def paired(right, other) -> Score:
 def mcnemar(right, other) -> float:
     """Return the exact p of McNemar's test (1947): are two methods equally often right?
 
-    Arguments as in `paired`. Only cases count where exactly one method was right;
-    without any, p is 1.
+    As in `paired`; only cases count where exactly one method was right.
     """
     right, other = np.asarray(right, bool), np.asarray(other, bool)
     mine, differing = int((right & ~other).sum()), int((right != other).sum())
@@ -99,8 +92,8 @@ def clustered(values, groups) -> Score:
     """Return the mean of n values that come in groups, such as tokens in texts.
 
     The interval is the normal one with a standard error over groups, since the values
-    of one text are not independent (Liang and Zeger 1986). `groups` holds a whole
-    number from 0 on for each value. Raises ValueError below two groups.
+    of one text are not independent (Liang and Zeger 1986). `groups` holds a number from
+    0 on for each value. Raises ValueError below two groups.
     """
     values = np.asarray(values, dtype=float)
     if np.unique(groups).size < 2:
@@ -136,6 +129,5 @@ class Classification(evaluate.Metric):
 
 def classification(evaluated) -> dict[str, float]:
     """Return what a Trainer reports as its `compute_metrics`: accuracy and macro-F1."""
-    return Classification().compute(
-        predictions=evaluated.predictions.argmax(-1), references=evaluated.label_ids
-    )
+    predictions, references = evaluated.predictions.argmax(-1), evaluated.label_ids
+    return Classification().compute(predictions=predictions, references=references)

@@ -27,10 +27,7 @@ def set_theme() -> None:
 
 
 def show(figure: Figure, alt: str, file: Path | None = None) -> None:
-    """Display a figure with alt text for those who cannot see it, and close it.
-
-    With `file` the picture is also stored there.
-    """
+    """Display a figure with alt text, perhaps store it in a file, and close it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     plt.close(figure)
@@ -48,16 +45,14 @@ def intervals(ax, scores: dict, xlabel: str) -> None:
 
     `scores` maps a name to a `metrics.Score`; the first name stands on top.
     """
-    for row, (score, marker) in enumerate(
-        zip(scores.values(), cycle(MARKERS), strict=False)
-    ):
+    for row, score in enumerate(scores.values()):
+        marker = MARKERS[row % len(MARKERS)]
         reach = [[score.value - score.low], [score.high - score.value]]
         ax.errorbar(score.value, row, xerr=reach, fmt=marker, markersize=9, capsize=5)
         right = {"transform": ax.get_yaxis_transform(), "va": "center"}
         ax.text(1.02, row, f"{score.value:.3f}", **right)
     ax.set_yticks(range(len(scores)), list(scores))
-    ax.set_ylim(len(scores) - 0.5, -0.5)
-    ax.set_xlabel(xlabel)
+    ax.set(ylim=(len(scores) - 0.5, -0.5), xlabel=xlabel)
 
 
 def learning_curves(ax, curves: dict, xlabel: str, ylabel: str) -> None:
@@ -66,15 +61,12 @@ def learning_curves(ax, curves: dict, xlabel: str, ylabel: str) -> None:
     `curves` maps a name to {number of examples: `metrics.Score`}.
     """
     for (name, points), marker in zip(curves.items(), cycle(MARKERS), strict=False):
-        x = list(points)
-        low, high = [p.low for p in points.values()], [p.high for p in points.values()]
-        ax.plot(x, [p.value for p in points.values()], marker=marker, label=name)
+        x, (value, low, high, _) = list(points), zip(*points.values(), strict=True)
+        ax.plot(x, value, marker=marker, label=name)
         ax.fill_between(x, low, high, alpha=0.2)
-    ax.set_xscale("log")
+    ax.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
     ax.set_xticks(x, x)
     ax.minorticks_off()
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(ylabel)
     ax.legend(fontsize=11, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 

@@ -42,13 +42,12 @@ def standardise(function):
         return (rows - by.mean(0)) / by.std(0)
 
     known, unseen = map(torch.as_tensor, answer)
+    apart = scaled(held_out, held_out)
     given = scaled(train, np.concatenate([train, held_out]))
     other = "The training rows have not mean 0, spread 1."
     verdict = compare(known, scaled(train, train), {}, given, other)
     mistakes = {
-        "Each split is scaled by its own mean: what of a single new text?": (
-            scaled(held_out, held_out)
-        ),
+        "Each split is scaled by its own mean: what of a single new text?": apart,
         "The held-out rows are as they were: scale them too, as training.": held_out,
     }
     if verdict == RIGHT:

@@ -97,10 +97,8 @@ which_epoch = choice(  # which accuracy to report
 )
 
 better_model = choice(  # 14 more of 1 000 are right
-    a="An average says nothing about chance: of the 106 sentences on which they "
-    "differ, how many would a coin give to one of them?",
-    b="The intervals of the two accuracies ignore that both met the same sentences; a "
-    "paired test can see more. What does it say here?",
+    a="Of the 106 sentences on which they differ, how many would a coin give to one?",
+    b="The intervals ignore that both met the same sentences: use a paired test.",
     c="Right: A coin thrown 106 times is so far from 53 in one of five tries: more "
     "sentences must decide.",
 )

@@ -3,8 +3,6 @@
 import torch
 from transformers import AutoConfig, AutoTokenizer
 
-PADDING = 128  # rows at most that make an embedding matrix of a round size
-
 
 class CheckpointError(RuntimeError):
     """A checkpoint cannot be used; the message says why and what to do."""
@@ -57,7 +55,7 @@ def _misfit(model, report: dict, tokenizer) -> str:
     if not tokenizer:
         return ""
     known, rows = len(tokenizer), model.get_input_embeddings().num_embeddings
-    if not max(rows - PADDING, rows / 2) <= known <= rows:
+    if not 0.99 * rows <= known <= rows:  # some add rows to make their number round
         return f"its tokenizer has {known} tokens and its embedding matrix {rows} rows"
     pads = tokenizer.pad_token_id, getattr(model.config, "pad_token_id", None)
     if None not in pads and pads[0] != pads[1]:

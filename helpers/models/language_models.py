@@ -73,20 +73,13 @@ def load(objective: str, name: str, device=None):
     files are damaged, or of a model of another objective or another vocabulary.
     """
     folder = encoders.locate(str(name))
-    model, tokenizer = checkpoints.load(ARCHITECTURES[objective], folder, device)
-    if len(tokenizer) != model.config.vocab_size:
-        raise checkpoints.CheckpointError(
-            f"{name} has {model.config.vocab_size} tokens in its model and "
-            f"{len(tokenizer)} in its tokenizer: take both from the same place."
-        )
-    return model, tokenizer
+    return checkpoints.load(ARCHITECTURES[objective], folder, device)
 
 
 def mask(sequences, tokenizer, seed: int, mlm_probability: float = MLM_PROBABILITY):
     """Return (input, labels), both [sequences, tokens], of BERT's masking rule.
 
-    Labels are -100 where nothing is to be predicted. One seed makes one set of masks;
-    they are on the processor.
+    Labels are -100 where nothing is to be predicted. One seed makes one set of masks.
     """
     collator = DataCollatorForLanguageModeling(
         tokenizer, mlm_probability=mlm_probability, seed=seed
@@ -100,8 +93,7 @@ def mask(sequences, tokenizer, seed: int, mlm_probability: float = MLM_PROBABILI
 def masked_logits(model, ids: torch.Tensor, labels: torch.Tensor):
     """Return (logits [masked, vocabulary], labels [masked]) of masked positions alone.
 
-    The output layer is skipped where nothing is predicted: a third of the work. Both
-    are on the model's device.
+    The output layer is skipped where nothing is predicted: a third of the work.
     """
     ids, labels = ids.to(model.device), labels.to(model.device)
     hidden = model.bert(input_ids=ids).last_hidden_state  # [sequences, tokens, hidden]

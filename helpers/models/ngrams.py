@@ -8,9 +8,9 @@ class Trigram:
     """Predict a token from the two before it by counting (Jelinek and Mercer 1980).
 
     The relative frequencies of the token after two, one and no preceding tokens and the
-    uniform distribution are mixed. The four weights depend on how often the two tokens
-    were seen; they are fitted on held-in tokens by expectation maximisation. Where the
-    preceding tokens were never seen, the frequencies after fewer of them stand in.
+    uniform distribution are mixed, with weights that depend on how often the two tokens
+    were seen and are fitted on held-in tokens by expectation maximisation. After tokens
+    that were never seen, the frequencies after fewer of them stand in.
     """
 
     ROUNDS = 50  # of expectation maximisation; the fifth digit stands still by then

@@ -24,9 +24,7 @@ class PredictorError(ValueError):
     """A model or a text cannot be used; the message says why and what to do."""
 
 
-def save(
-    folder: Path, model, tokenizer, names: list[str], max_length: int = 64
-) -> None:
+def save(folder: Path, model, tokenizer, names: list[str], max_length: int = 64):
     """Save a classifier with its tokenizer and the names of its classes.
 
     The weights go into a safetensors file, not a pickle: loading it runs no code. Of a
@@ -49,33 +47,28 @@ def save(
 def _flaw_of_classifier(model, names: list[str]) -> str:
     """Return why a model does not choose one of some named classes, or nothing."""
     kind, config = type(model).__name__, model.config
-    classes, problem = config.num_labels, config.problem_type
-    flaws = {
-        f"a {kind} is no model for sequence classification": (
-            not kind.endswith("ForSequenceClassification")
-        ),
-        "it has one output, which is regression or a single class": classes < 2,
-        f"its problem_type is {problem}, so its outputs are no probabilities that add "
-        "up to one": problem not in (None, "single_label_classification"),
-        f"its {classes} classes are called {listing(names, 5)}, and each needs a name "
-        "of its own that is not `label`": (
-            not len(names) == len({*names} - {"label"}) == classes
-        ),
-    }
-    return next((flaw for flaw, found in flaws.items() if found), "")
+    if not kind.endswith("ForSequenceClassification"):
+        return f"a {kind} is no model for sequence classification"
+    if config.num_labels < 2:
+        return "it has one output, which is regression or a single class"
+    if config.problem_type not in (None, "single_label_classification"):
+        return f"its problem_type is {config.problem_type}: no probabilities of classes"
+    if not len(names) == len({*names} - {"label"}) == config.num_labels:
+        called = f"its {config.num_labels} classes are called {listing(names, 5)}"
+        return f"{called}, and each needs a name of its own that is not `label`"
+    return ""
 
 
 class Predictor:
     """A classifier from a folder that `save` filled; call it with texts.
 
-    `device` as in `encoders.load_text`. Raises PredictorError when the folder is
-    missing or its files are damaged, incomplete or of another model.
+    Raises PredictorError when its files are missing, damaged or of another model.
     """
 
     def __init__(self, folder: Path, device=None):
         if not (Path(folder) / "config.json").is_file():
             raise PredictorError(
-                f"There is no saved model in {folder}: name its folder."
+                f"There is no saved model in {folder}: look elsewhere."
             )
         kind = AutoModelForSequenceClassification
         options = {"attn_implementation": "eager"}  # as in training: equal to the bit
@@ -143,9 +136,9 @@ def _usable(texts, on_bad_rows: str) -> dict[int, str]:
     items = dict(enumerate(texts))
     bad = {number: flaw for number, item in items.items() if (flaw := _flaw(item))}
     if bad:
-        reasons = [f"item {number}: {flaw}" for number, flaw in bad.items()]
-        count = f"{len(bad)} bad item{'s' * (len(bad) > 1)}"
-        listed = f"{count} (counted from 0, {listing(reasons, 5, '; ')})"
+        reasons = listing([f"item {n}: {flaw}" for n, flaw in bad.items()], 5, "; ")
+        plural = "s" * (len(bad) > 1)
+        listed = f"{len(bad)} bad item{plural} (counted from 0, {reasons})"
         if on_bad_rows == "raise":
             raise PredictorError(
                 f"The list has {listed}: mend them, or leave them out with "
