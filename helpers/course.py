@@ -31,8 +31,9 @@ class Chapter:
         self.device = hardware.device(profile)
         self.seconds: dict[str, float] = {}
         self.results: dict[str, dict] = {}  # what this run has recorded, by name
-        folder = os.environ.get("COURSE_RESULTS", paths.CACHED_RESULTS)
-        self._file = Path(folder) / f"{number}.json"
+        folder = Path(os.environ.get("COURSE_RESULTS", paths.CACHED_RESULTS))
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / f"{number}.json"
         self._log = {
             "chapter": number,
             "profile": profile,
@@ -58,12 +59,10 @@ class Chapter:
         self.results[name] = {"value": float(value)} | about | marked
         options = {"indent": 1, "ensure_ascii": False, "allow_nan": False}
         text = json.dumps(self._log, default=lambda array: array.tolist(), **options)
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         paths.write(self._file, text + "\n")
 
     def beside(self, name: str) -> Path:
         """Return the path of a file to store beside this run's recorded results."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         return self._file.with_name(f"{self.number}_{name}")
 
     @contextmanager

@@ -59,8 +59,8 @@ def accuracy(predictions, references) -> Score:
 def mean(values) -> Score:
     """Return the mean of repeated runs with Student's 95 % interval (n = runs).
 
-    The interval covers the spread between runs (training subsets, seeds), not the
-    uncertainty of the test set that they share. Raises ValueError below two runs.
+    It covers the spread between runs (training subsets, seeds), not the uncertainty of
+    the test set that they share. Raises ValueError below two runs.
     """
     values = np.asarray(values, dtype=float)
     if values.size < 2:

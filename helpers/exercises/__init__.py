@@ -1,1 +1,1 @@
-"""Checks of the exercises, with a hint for each typical mistake."""
+"""Checks of the exercises: from a function or a choice to a Verdict with its hint."""

@@ -1,7 +1,4 @@
-"""Verdicts on exercises: right, not yet (with a hint that fits), or not attempted.
-
-Each check takes what the learner made, a function or a choice, and returns a Verdict.
-"""
+"""Verdicts on exercises: right, not yet (with a hint that fits), or not attempted."""
 
 from numbers import Real
 from typing import NamedTuple

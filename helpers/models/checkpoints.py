@@ -36,8 +36,7 @@ def load(architecture, folder: str, device=None, text=True, **options):
 def _misfit(model, report: dict, tokenizer) -> str:
     """Return what is missing or does not fit, or nothing.
 
-    An encoder may lack its pooler, which stands beside the layers, and may leave out
-    the head of another model; weights of its own layers may not be left over.
+    An encoder may lack its pooler and leave out the head of another model.
     """
     children = dict(model.named_children())
     prefix = f"{model.base_model_prefix}."

@@ -92,36 +92,31 @@ def embed_texts(model, tokenizer, texts, pool=mean_pool, max_length=64):
     `pool(hidden, mask)` makes one vector of the token vectors. Dropout is off. Texts
     are cut at `max_length` tokens as in `tokenizers.cut`.
     """
-
-    def vectors(output, mask):
-        return pool(output.last_hidden_state, mask)
-
-    return _forward(model, tokenizer, texts, max_length, vectors)
+    return _forward(model, tokenizer, texts, max_length, pool)
 
 
 def logits(model, tokenizer, texts, max_length=64) -> torch.Tensor:
     """Return a classifier's logits, float32 [n, classes]; texts as in `embed_texts`."""
-    return _forward(model, tokenizer, texts, max_length, lambda out, mask: out.logits)
+    return _forward(model, tokenizer, texts, max_length)
 
 
-def _forward(model, tokenizer, texts, max_length, vectors_of) -> torch.Tensor:
-    """Return the vectors that `vectors_of(output, mask)` gives, in the texts' order.
+def _forward(model, tokenizer, texts, max_length, pool=None) -> torch.Tensor:
+    """Return pooled vectors, or without `pool` logits, in the order of the texts.
 
     Texts of similar length are batched by number of tokens, so that little is padded.
     """
     ids = tokenizers.cut(model, tokenizer, list(texts), max_length)["input_ids"]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]), reverse=True)
-    vectors = [None] * len(ids)
+    vectors, todo = [], order
     with evaluating(model):
-        while order:
-            size = max(1, TOKENS_PER_BATCH // len(ids[order[0]]))
-            chosen, order = order[:size], order[size:]
-            batch = {"input_ids": [ids[i] for i in chosen]}
+        while todo:
+            size = max(1, TOKENS_PER_BATCH // len(ids[todo[0]]))
+            batch, todo = {"input_ids": [ids[i] for i in todo[:size]]}, todo[size:]
             batch = tokenizer.pad(batch, return_tensors="pt").to(model.device)
-            output = vectors_of(model(**batch), batch["attention_mask"])
-            for i, vector in zip(chosen, output, strict=True):
-                vectors[i] = vector
-    return torch.stack(vectors).cpu()
+            output, mask = model(**batch), batch["attention_mask"]
+            pooled = pool(output.last_hidden_state, mask) if pool else output.logits
+            vectors.append(pooled.cpu())
+    return torch.cat(vectors)[torch.tensor(order).argsort()]
 
 
 def embed_images(model, pixels: torch.Tensor, batch_size=32) -> torch.Tensor:

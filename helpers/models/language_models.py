@@ -1,7 +1,4 @@
-"""Language models of two pre-training objectives: build, load, losses on text.
-
-Masks are chosen on the processor, so one seed makes the same ones on every device.
-"""
+"""Language models of two pre-training objectives: build, load, losses on text."""
 
 from typing import NamedTuple
 
@@ -79,7 +76,8 @@ def load(objective: str, name: str, device=None):
 def mask(sequences, tokenizer, seed: int, mlm_probability: float = MLM_PROBABILITY):
     """Return (input, labels), both [sequences, tokens], of BERT's masking rule.
 
-    Labels are -100 where nothing is to be predicted. One seed makes one set of masks.
+    Labels are -100 where nothing is to be predicted. One seed makes one set of masks,
+    the same on every device, since they are chosen on the processor.
     """
     collator = DataCollatorForLanguageModeling(
         tokenizer, mlm_probability=mlm_probability, seed=seed

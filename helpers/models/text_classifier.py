@@ -99,6 +99,8 @@ class Predictor:
             read = self.model, self.tokenizer, good.values(), self.max_length
             with warnings.catch_warnings(action="ignore", category=TruncationWarning):
                 logits = encoders.logits(*read)
+        if logits.isnan().any():
+            raise PredictorError("The model gives NaN, no numbers: train it anew.")
         index = pd.Index(good, dtype=int)
         table = pd.DataFrame(logits.softmax(-1).numpy(), index, self.names)
         table.insert(0, "label", table.idxmax(axis=1))

@@ -265,6 +265,12 @@ def test_a_model_saved_without_a_limit_has_that_of_its_positions(
     assert "limit of 512 tokens" in telling(saved, ["the " * 600])[1][0]
 
 
+def test_a_model_that_diverged_labels_nothing(folder):
+    saved = text_classifier.Predictor(folder)
+    saved.model.classifier.weight.data[0, 0] = torch.nan
+    assert "NaN" in failing(saved, TEXTS)
+
+
 def test_a_missing_folder_gets_a_sentence(tmp_path):
     with pytest.raises(
         text_classifier.PredictorError, match="no saved model in .*nowhere"
