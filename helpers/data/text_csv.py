@@ -1,7 +1,6 @@
 """Labelled texts of your own, from a CSV file, as `datasets.DatasetDict`.
 
-As in `corpora`, a hash of the text orders and splits them, but within each class, so
-that small classes too are in every split.
+A hash of the text orders and splits them, as in `corpora`, but within each class.
 """
 
 import re
@@ -18,7 +17,7 @@ from helpers.data.files import listing, quoted
 from helpers.data.splits import CorpusError, CorpusWarning
 
 FEWEST = 3  # examples of a class: one for each split
-WHOLE = re.compile(r"\+?(-?[0-9]+)(?:[.,]00?)?")  # 1, +1, 1.0 and 1,00 are equal
+WHOLE = re.compile(r"^\+?(-?[0-9]+)(?:[.,]00?)?$")  # 1, +1, 1.0 and 1,00 are equal
 UNEVEN = 10  # times as many examples in the largest class as in the smallest
 
 
@@ -54,8 +53,9 @@ def from_csv(
     table = table.drop([*clashing]).sort_values(["place", "text", "line"])
     again = table.duplicated("place")
     repeated, table = sorted(table.index[again]), table[~again]
-    rare = _rare(table)
-    bad |= clashing | rare
+    bad, rare = bad | clashing, _rare(table)
+    without = f", without its {_listed(bad, 5)}," if bad else ""
+    bad |= rare
     kept, mostly_rare = table.drop([*rare]), 2 * len(rare) > len(table)
     if bad and on_bad_rows == "raise" and not mostly_rare:
         raise CorpusError(
@@ -63,7 +63,6 @@ def from_csv(
             'on_bad_rows="skip".'
         )
     if mostly_rare or kept["label"].nunique() < 2:
-        without = f", without its {_listed(bad, 5)}," if bad else ""
         raise CorpusError(
             f"The file {path} has{without} {len(table)} texts with "
             f"{table['label'].nunique()} labels, but needs two classes or more of "
@@ -86,6 +85,9 @@ def from_csv(
         f"class {quoted(large)} has {sizes[large]} examples and class {quoted(small)} "
         f"only {sizes[small]}, so judge a model by each class, not by accuracy alone": (
             sizes[large] > UNEVEN * sizes[small]
+        ),
+        "most texts keep single quotes around them, where CSV has double ones": (
+            kept["text"].str.fullmatch("'.*'").mean() > 1 / 2
         ),
     }
     for note, told in notes.items():
@@ -113,8 +115,7 @@ def _names(labels: pd.Series) -> pd.Series:
 def _meaning(label: str) -> str:
     """Return what the spellings of one label share."""
     meaning = splits.identity(unicodedata.normalize("NFKC", label)).replace("−", "-")
-    number = WHOLE.fullmatch(meaning)
-    return number[1] if number else meaning
+    return WHOLE.sub(r"\1", meaning)
 
 
 def _clashing(table: pd.DataFrame) -> dict[int, str]:
@@ -125,18 +126,17 @@ def _clashing(table: pd.DataFrame) -> dict[int, str]:
         first = same.drop_duplicates()
         for line, label in same.items():
             other = first[first != label]
-            there = f"line {other.index[0]}, there labelled {quoted(other.iloc[0])}"
-            bad[line] = f"same text as {there}"
+            where = f"line {other.index[0]}, there labelled {quoted(other.iloc[0])}"
+            bad[line] = f"same text as {where}"
     return bad
 
 
 def _rare(table: pd.DataFrame) -> dict[int, str]:
     """Return by line which rows are in a class that is too small to be split."""
-    sizes = table["label"].value_counts().to_dict()
+    sizes = table.groupby("label")["label"].transform("size")
     return {
-        line: f"class {quoted(label)} has {sizes[label]} of at least {FEWEST} examples"
-        for line, label in table["label"].items()
-        if sizes[label] < FEWEST
+        line: f"class {quoted(label)} has {sizes[line]} of at least {FEWEST} examples"
+        for line, label in table["label"][sizes < FEWEST].items()
     }
 
 

@@ -451,16 +451,18 @@ def test_at_most_ten_columns_are_listed(save):
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "left"),
     [
-        [("lonely", "rare"), ("alone", "rare"), ("", "yes")],
-        [("", "yes"), ("", "yes")],
+        ([("", "yes"), ("lonely", "rare"), ("alone", "rare")], "11 texts with 2"),
+        ([("", "yes"), ("", "yes")], "9 texts with 1"),
     ],
 )
-def test_one_class_is_not_enough_after_leaving_out_the_others(save, bad):
+def test_one_class_is_not_enough_after_leaving_out_the_others(save, bad, left):
     rows = [(f"text {i}", "no") for i in range(9)]
     message = failing(save(table([*rows, *bad])), on_bad_rows="skip")
-    assert f"has, without its {len(bad)} bad rows (line 11" in message
+    assert f"), {left} labels, but needs two classes or more of 3" in message
+    assert "has, without its " in message
+    assert " (line 11: no text" in message
 
 
 def test_no_class_is_not_enough_either(save):
@@ -613,6 +615,13 @@ DIALECTS = {
 @pytest.mark.parametrize("content", DIALECTS.values(), ids=DIALECTS)
 def test_a_dialect_is_read_as_meant(save, content):
     assert found(from_csv(save(content))) == ROOMS
+
+
+def test_single_quotes_around_most_texts_are_told(save):
+    rows = [(f"'{text}'", label) for text, label in GOOD]
+    data, (message,) = skipping(save(table(rows)))
+    assert "most texts keep single quotes around them, where CSV" in message
+    assert found(data) == set(rows)
 
 
 def test_backslashes_and_apostrophes_stay(save):
