@@ -61,8 +61,8 @@ def _packages() -> Lines:
     if environment.in_use() and not (missing or unfinished):
         yield OK, "Packages", f"all as pinned, in {sys.prefix}"
     else:
-        state = "set-up is unfinished" if unfinished else "not all set up"
-        text = f"{state} in {environment.prefix()}; lab, run or test mends that"
+        text = "set-up is unfinished in " if unfinished else "not all set up in "
+        text += f"{environment.prefix()}; lab, run or test mends that"
         yield NOTE, "Packages", text
         for name, what in missing.items():
             yield NOTE, "", f"{name}: {what}"
@@ -98,8 +98,7 @@ def _machine() -> Lines:
     if not shutil.which("nvidia-smi"):
         yield OK, "Accelerator", "no NVIDIA GPU, and the laptop profile needs none"
     elif torch and "+cpu" in torch.version:
-        text = f"torch {torch.version} cannot use the NVIDIA GPU (see the README)"
-        yield NOTE, "Accelerator", text
+        yield NOTE, "Accelerator", f"torch {torch.version} cannot use the NVIDIA GPU"
     else:
         yield OK, "Accelerator", "an NVIDIA GPU, for the full profile"
 

@@ -25,9 +25,8 @@ FAILURES = {  # what the end of the log shows -> what to say
         "SSL_CERT_FILE name the file with your network's root certificate, or correct "
         "this machine's date"
     ),
-    r"ProxyError|NewConnectionError|NameResolution|Name or service not known"
-    r"|Connection (refused|reset|aborted)|Network is unreachable|timed out"
-    r"|SSLError|Max retries exceeded|ConnectTimeout|ProtocolError|getaddrinfo": (
+    r"connection broken by|Max retries exceeded|Connection (refused|reset|aborted)"
+    r"|ConnectionError|ProxyError|SSLError|getaddrinfo|timed out|unreachable": (
         "The package index cannot be reached and not all packages are on this "
         "machine: connect to the network, correct HTTPS_PROXY, or name a mirror in "
         "PIP_INDEX_URL or a folder of wheels in PIP_FIND_LINKS"

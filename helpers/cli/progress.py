@@ -1,7 +1,4 @@
-"""A line of progress on stderr, so that stdout holds nothing but results.
-
-Standard library only.
-"""
+"""A line of progress, with the standard library only."""
 
 import shutil
 import sys
@@ -12,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress(text: Callable[[], str]):
-    """Show what `text` returns while the block runs.
+    """Show on stderr what `text` returns while the block runs.
 
     The line is rewritten in place on a terminal, or else printed every five seconds.
     """
@@ -21,12 +18,10 @@ def progress(text: Callable[[], str]):
     width = shutil.get_terminal_size().columns - 1
     done = threading.Event()
 
-    def show(line: str) -> None:
-        print(f"{start}{line:{width}.{width}}", end=end, file=sys.stderr, flush=True)
-
     def keep_showing() -> None:
         while not done.wait(every):
-            show(text())
+            line = f"{start}{text():{width}.{width}}"
+            print(line, end=end, file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=keep_showing, daemon=True)
     thread.start()
@@ -36,5 +31,4 @@ def progress(text: Callable[[], str]):
         done.set()
         thread.join()
         if terminal:
-            show("")
-            print("\r", end="", file=sys.stderr, flush=True)
+            print(f"\r{'':{width}}", end="\r", file=sys.stderr, flush=True)

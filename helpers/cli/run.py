@@ -55,12 +55,10 @@ def lab(args: argparse.Namespace) -> int:
     """Let JupyterLab take the place of this process."""
     ensure(args.argv)
     settings.own_tools()
-    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1"]
+    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", "--allow-root"]
     command += [f"--ServerApp.root_dir={paths.ROOT}"]
     command += [f"--LabApp.default_url=/lab/tree/notebooks/{args.chapter[0].name}"]
     command += ["--no-browser"] * args.no_browser
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command += ["--allow-root"]
     print("JupyterLab starts; Ctrl-C here ends it.", flush=True)
     return hand_over(command)
 
