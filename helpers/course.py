@@ -89,20 +89,14 @@ def start(number: str, *, seed: int = 0, assets: tuple[str, ...] = ()) -> Chapte
         )
     profile = os.environ.get("COURSE_PROFILE", "laptop")
     if profile not in paths.PROFILES:
-        raise ValueError(
-            f"COURSE_PROFILE is '{profile}', but the profiles are laptop and full: set "
-            "one of these, or none, and restart the kernel."
-        )
+        raise ValueError(f"COURSE_PROFILE is '{profile}': set it to laptop or full.")
     set_up_libraries()
     set_seed(seed)  # of Python, numpy and torch
     hardware.use_cores()
     chapter = Chapter(number, profile, seed, tuple(assets))
     print(f"Chapter {number}, {profile} profile, {chapter.device}, seed {seed}.")
     if not hardware.waiting():
-        print(
-            "While torch's threads wait they spin, which makes a busy machine many "
-            "times slower: restart the kernel and run the first cell first."
-        )
+        print("Waiting threads spin: restart the kernel and run the first cell first.")
     if run := published(number).get("run"):
         print(
             f"Measured on {published(number)['cores']} cores: {run['minutes']:.1f} "

@@ -34,7 +34,7 @@ class Score(NamedTuple):
 
 
 def _score(values, standard_error, width=Z) -> Score:
-    """Return the mean of n values and the interval of so many errors around it."""
+    """Return the mean of n values and an interval of so many errors to each side."""
     centre, half = float(values.mean()), float(width * standard_error)
     return Score(centre, centre - half, centre + half, values.size)
 
@@ -109,10 +109,7 @@ def perplexity(losses, groups) -> Score:
 
 
 class Classification(evaluate.Metric):
-    """Accuracy with its 95 % interval and macro-F1 of class numbers, without download.
-
-    Macro-F1 is the mean of the classes' F1, the harmonic mean of precision and recall.
-    """
+    """Accuracy with its 95 % interval, and macro-F1, the mean of the classes' F1."""
 
     def _info(self):
         return evaluate.MetricInfo(

@@ -64,7 +64,7 @@ def test_a_further_sitting_has_files_of_its_own(tmp_path):
 @pytest.mark.parametrize("profile", ["", "Laptop", "gpu", "full "])
 def test_an_unknown_profile_is_refused_with_the_known_ones(monkeypatch, profile):
     monkeypatch.setenv("COURSE_PROFILE", profile)
-    with pytest.raises(ValueError, match=f"'{profile}'.* laptop and full"):
+    with pytest.raises(ValueError, match=f"'{profile}'.* laptop or full"):
         course.start("07")
 
 

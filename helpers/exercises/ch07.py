@@ -49,8 +49,7 @@ def make_labels(function):
         "The real end of each sequence is lost: it is at lengths - 1.": labels(-1),
         "One padding token too many has a label: count from 0.": labels(1),
     }
-    given = ids.masked_fill(ids == 0, -100)
-    return compare(answer, labels(0), mistakes, as_given=given)
+    return compare(answer, labels(0), mistakes, ids.masked_fill(ids == 0, -100))
 
 
 which_rule = choice(  # how to decode where one continuation is right

@@ -11,9 +11,8 @@ class CheckpointError(RuntimeError):
 def load(architecture, folder: str, device=None, text=True, **options):
     """Return (model, tokenizer), the model in float32 and evaluation mode.
 
-    `folder` may be a model on the Hub; without `text` there is no tokenizer; `options`
-    go to `from_pretrained`. Raises CheckpointError when the files cannot be read, are
-    not all of one model, or of another kind than `architecture`.
+    `folder` may be a model on the Hub; without `text` there is no tokenizer. Raises
+    CheckpointError when the files cannot be read or are not of one such model.
     """
     settings = {"dtype": torch.float32, "output_loading_info": True} | options
     try:

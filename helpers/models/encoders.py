@@ -115,15 +115,15 @@ def _forward(model, tokenizer, texts, max_length, pool=None) -> torch.Tensor:
             batch = tokenizer.pad(batch, return_tensors="pt").to(model.device)
             output, mask = model(**batch), batch["attention_mask"]
             pooled = pool(output.last_hidden_state, mask) if pool else output.logits
-            vectors.append(pooled.cpu())
-    return torch.cat(vectors)[torch.tensor(order).argsort()]
+            vectors.append(pooled)
+    return torch.cat(vectors).cpu()[torch.tensor(order).argsort()]
 
 
 def embed_images(model, pixels: torch.Tensor, batch_size=32) -> torch.Tensor:
     """Turn pixels into vectors: [n, 3, height, width] -> float32 [n, 2 * hidden size].
 
-    The vector is the [CLS] token followed by the mean of the patch tokens, the pair
-    that DINOv2's authors use for linear classification (Oquab et al. 2023).
+    The vector is that of [CLS] followed by the mean of the patches', the pair that
+    DINOv2's authors use for linear classification (Oquab et al. 2023).
     """
     vectors = []
     with evaluating(model):

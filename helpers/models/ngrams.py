@@ -13,8 +13,6 @@ class Trigram:
     that were never seen, the frequencies after fewer of them stand in.
     """
 
-    ROUNDS = 50  # of expectation maximisation; the fifth digit stands still by then
-
     def __init__(self, tokens, held_in, vocabulary: int):
         """Count `tokens` and fit the weights on `held_in`: two int arrays [n]."""
         self.vocabulary = vocabulary
@@ -26,11 +24,10 @@ class Trigram:
         self.contexts = pd.Series(pairs[:-1]).value_counts()
         self.triples = pd.Series(triples).value_counts()
         mixed, seen = self._components(held_in)
-        everywhere = _fit(mixed, np.full(4, 0.25), self.ROUNDS)
+        everywhere = _fit(mixed, np.full(4, 0.25))
         self.weights = np.tile(everywhere[:, None], int(np.log2(len(tokens))) + 2)
         for group in np.unique(seen):
-            chosen = mixed[:, seen == group]
-            self.weights[:, group] = _fit(chosen, everywhere, self.ROUNDS)
+            self.weights[:, group] = _fit(mixed[:, seen == group], everywhere)
 
     def losses(self, tokens) -> np.ndarray:
         """Return -ln p of each token but the first two: float64 [n - 2], in nats."""
@@ -55,9 +52,9 @@ class Trigram:
         return pairs, pairs[:-1] * self.vocabulary + tokens[2:]
 
 
-def _fit(mixed, weights, rounds):
+def _fit(mixed, weights):
     """Return the weights of a mixture under which its data are most likely."""
-    for _ in range(rounds):
+    for _ in range(50):  # the fifth digit stands still by then
         likelihood = mixed * weights[:, None]
         weights = (likelihood / likelihood.sum(0)).mean(1)
     return weights

@@ -1,7 +1,7 @@
 """Classify a text by the word that a masked language model predicts in a prompt.
 
-The model's own head is used, so no randomly initialised head has to be learned from
-the labels (pattern-exploiting training: Schick and Schütze 2021; Gao et al. 2021).
+So no randomly initialised head has to be learned (Schick and Schütze 2021; Gao et al.
+2021).
 """
 
 from datasets import Dataset

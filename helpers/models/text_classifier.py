@@ -16,7 +16,6 @@ from helpers.models import checkpoints, encoders
 from helpers.models.tokenizers import TruncationWarning
 
 LONGEST = 20_000  # characters that are looked at: far more than a model reads
-SHOWN = 40  # characters of a bad item in a message
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file can hold
 
 
@@ -164,4 +163,4 @@ def _flaw(item) -> str:
 def _quoted(item) -> str:
     """Return an item as Python writes it, on one line and not too long."""
     shown = " ".join(repr(item).splitlines())
-    return shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
+    return shown if len(shown) <= 40 else shown[:39] + "…"
