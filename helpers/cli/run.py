@@ -11,6 +11,8 @@ from helpers import hardware, paths
 from helpers.cli import settings
 from helpers.cli.install import ensure, hand_over
 
+WORKERS = 2  # processes of pytest: more chapters at a time would need much memory
+
 
 def add(command) -> None:
     parser = command("lab", lab, "open JupyterLab on a chapter", "lab 02")
@@ -83,10 +85,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def test(args: argparse.Namespace) -> int:
-    """Let pytest take the place of this process."""
+    """Let pytest take the place of this process, with half of the cores per worker."""
     ensure(args.argv)
     settings.quiet()
-    return hand_over([sys.executable, "-m", "pytest", *args.rest])
+    workers = min(hardware.cores(), WORKERS)
+    os.environ.setdefault("OMP_NUM_THREADS", str(hardware.cores() // workers))
+    shares = ["-n", str(workers), "--dist", "loadscope"]  # a worker has whole files
+    return hand_over([sys.executable, "-m", "pytest", *shares, *args.rest])
 
 
 def sweep(args: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from helpers import paths
+from helpers import hardware, paths
 from helpers.cli import main, run
 
 pytestmark = pytest.mark.usefixtures("world")
@@ -97,7 +97,19 @@ def test_arguments_of_test_go_to_pytest_as_they_are(handed_over):
     assert main.main(["test", "-k", "a or b", "tests/test_cli.py", "--help-me"]) == 5
     (command,) = handed_over
     assert command[1:3] == ["-m", "pytest"]
-    assert command[3:] == ["-k", "a or b", "tests/test_cli.py", "--help-me"]
+    assert command[-4:] == ["-k", "a or b", "tests/test_cli.py", "--help-me"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads"), [(1, 1, 1), (2, 2, 1), (8, 2, 4)]
+)
+def test_two_workers_share_the_cores(handed_over, world, cores, workers, threads):
+    world.delenv("OMP_NUM_THREADS", raising=False)
+    world.setattr(hardware, "cores", lambda: cores)
+    main.main(["test"])
+    (command,) = handed_over
+    assert command[3:] == ["-n", str(workers), "--dist", "loadscope"]
+    assert os.environ["OMP_NUM_THREADS"] == str(threads)
 
 
 def test_kernels_are_quiet_and_offline(handed_over):
