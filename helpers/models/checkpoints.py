@@ -26,8 +26,8 @@ def load(architecture, folder: str, device=None, text=True, **options):
             raise ValueError(misfit)
     except Exception as error:  # of safetensors, json, transformers: no common base
         raise CheckpointError(
-            f"{folder} cannot be used ({first_line(error)}): a file is missing, "
-            "damaged or of another model; take all from one place, or save them again."
+            f"{folder} cannot be used ({first_line(error)}): the name is wrong, or a "
+            "file missing, damaged or of another model; save or get all of them again."
         ) from error
     return model.eval().to(device), tokenizer
 

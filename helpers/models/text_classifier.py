@@ -67,7 +67,7 @@ class Predictor:
     def __init__(self, folder: Path, device=None):
         if not (Path(folder) / "config.json").is_file():
             raise PredictorError(
-                f"There is no saved model in {folder}: look elsewhere."
+                f"There is no saved model in {folder}: check the path."
             )
         kind = AutoModelForSequenceClassification
         options = {"attn_implementation": "eager"}  # as in training: equal to the bit

@@ -96,7 +96,9 @@ def cut(model, tokenizer, texts: list[str], max_length: int) -> dict:
     """
     positions = getattr(model.config, "max_position_embeddings", max_length)
     if max_length > positions:
-        raise ValueError(f"max_length is {max_length}; the model reads {positions}.")
+        raise ValueError(
+            f"max_length is {max_length}, the model reads {positions} tokens."
+        )
     encoded = tokenizer(texts, truncation=True, max_length=max_length)
     pairs = zip(texts, encoded["input_ids"], strict=True)
     full = [text for text, ids in pairs if len(ids) == max_length]

@@ -281,7 +281,7 @@ def test_a_missing_folder_gets_a_sentence(tmp_path):
 def test_a_truncated_file_gets_a_sentence(folder):
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(text_classifier.PredictorError, match="damaged .*save them ag"):
+    with pytest.raises(text_classifier.PredictorError, match="damaged .*of them again"):
         text_classifier.Predictor(folder)
 
 
@@ -305,7 +305,9 @@ def test_an_encoder_is_no_classifier(tokenizer, model, tmp_path):
 
 def test_a_lost_tokenizer_is_noticed(folder):
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(text_classifier.PredictorError, match="tokenizer.*save them ag"):
+    with pytest.raises(
+        text_classifier.PredictorError, match="tokenizer.*of them again"
+    ):
         text_classifier.Predictor(folder)
 
 
