@@ -13,22 +13,19 @@ TOKENS = 200_000  # of the test split: about 700 reviews
 def figures(objective: str, model, tokenizer, texts, sequences) -> dict[str, Score]:
     """Evaluate a model and its counting baselines on the test split, once.
 
-    For `clm` these are perplexities, for `mlm` accuracy and perplexity on masked
-    tokens; all with 95 % intervals over reviews (`clm`) or sequences (`mlm`).
+    For `clm` these are perplexities, with 95 % intervals over reviews; for `mlm`
+    accuracy and perplexity on masked tokens, with intervals over sequences.
     """
     model.eval()
-    if objective == "clm":
-        return _next_token_figures(model, tokenizer, texts, sequences["train"])
-    return _masked_figures(model, tokenizer, sequences)
-
-
-def _next_token_figures(model, tokenizer, texts, train) -> dict[str, Score]:
-    def tokens_of(split):
-        return tokenizers.stream(texts[split]["text"], tokenizer)[:TOKENS]
-
-    test, validation = tokens_of("test"), tokens_of("validation").numpy()
+    if objective == "mlm":
+        return _masked_figures(model, tokenizer, sequences)
+    test, validation = (
+        tokenizers.stream(texts[split]["text"], tokenizer)[:TOKENS]
+        for split in ("test", "validation")
+    )
     review = (test == tokenizer.eos_token_id).cumsum(0)[1:-1].numpy()  # of test[2:]
-    trigram = Trigram(train.flatten().numpy(), validation, len(tokenizer))
+    train = sequences["train"].flatten().numpy()
+    trigram = Trigram(train, validation.numpy(), len(tokenizer))
     unigram = (trigram.singles + 1) / (trigram.singles + 1).sum()
     losses = {
         "perplexity": language_models.next_token_losses(model, test)[1:].numpy(),

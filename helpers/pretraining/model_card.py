@@ -16,14 +16,6 @@ TASKS = {
     "whole, 15 % masked",
     "clm": "predict\nthe next token",
 }
-MEANING = {
-    "perplexity": "perplexity of the next token",
-    "trigram_perplexity": "the same, interpolated trigram (Jelinek and Mercer 1980)",
-    "unigram_perplexity": "the same, unigram frequencies",
-    "masked_accuracy": "accuracy on masked tokens",
-    "unigram_accuracy": "the same, always predicting the most frequent token",
-    "masked_perplexity": "perplexity of the masked tokens",
-}
 ELSEWHERE = {"objective", "vocabulary", "corpus", "steps", "tokens"}  # not a setting
 REVIEWS = "IMDB reviews without their labels (Maas et al. 2011, training half)"
 CARD = """---
@@ -60,12 +52,10 @@ a warm-up, then a linear decay to zero; no weight decay of vectors; no dropout.
 {vocabulary:,} tokens, and reads at most {context} of them. It knows nothing but the
 texts it read, states no facts, and is no basis for any decision about people. Weights
 are stored in half precision; load them with `dtype=torch.float32`.
-{biases}"""
-BIASES = """
-**Biases.** The reviews were written by users of one web site, and the makers of the
-data set kept only very favourable and very unfavourable ones. The model repeats the
-writers' tastes, insults and stereotypes about women, nations and groups. Names of real
-people appear in what it writes; nothing it says about them is information.
+
+**Biases.** The model repeats the tastes of those who wrote its texts, and their insults
+and stereotypes about women, nations and groups. Names of real people appear in what it
+writes; nothing it says about them is information.
 """
 
 
@@ -82,17 +72,16 @@ def write_card(folder: Path) -> None:
         if name not in ELSEWHERE
         and (objective == "mlm" or not name.startswith(("mlm_", "short_")))
     ]
-    figures = {name: Score.of(each) for name, each in results["held_out"].items()}
-    rows = [
-        f"| {MEANING[name]} | {s.value:.4g} | {s.low:.4g} to {s.high:.4g} | {s.n:,} |"
-        for name, s in figures.items()
-    ]
+    rows = []
+    for name, entry in results["held_out"].items():
+        value, low, high, n = Score.of(entry)
+        row = name.replace("_", " "), f"{value:.4g}", f"{low:.4g} to {high:.4g}"
+        rows.append(f"| {' | '.join(row)} | {n:,} |")
     text = CARD.format(
         **results,
         kind=KINDS[objective],
         task=TASKS[objective],
         settings=fill(", ".join(settings).capitalize(), 87),
-        biases=BIASES if results["source"] == REVIEWS else "",
         epochs=last["tokens"] / results["tokens"]["train"],
         context=config.get("n_positions") or config["max_position_embeddings"],
         hours=last["seconds"] / 3600,

@@ -96,16 +96,15 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
         corpus=joblib.hash(sequences["train"].numpy()),
         vocabulary=joblib.hash((out / "tokenizer.json").read_bytes()),
     )
-    _check_length(recipe, texts, sequences, corpus)
+    _check_length(texts, sequences, CONTEXT[objective], corpus)
     model, optimizers = initialise(recipe, tokenizer, device=device)
     if resume:
         recipe, start = _restore(out, recipe, model, optimizers)
     else:
+        start = {"done": 0, "seconds": 0.0, "log": []}
         recipe = replace(recipe, precision=hardware.precision(model.device.type))
         if steps is None:
             recipe = replace(recipe, steps=_within(minutes, recipe, tokenizer, device))
-        start = {"done": 0, "seconds": 0.0, "log": []}
-        _save(out, recipe, model, optimizers, **start)
     _train(recipe, model, optimizers, tokenizer, sequences, out, **start)
     figures = evaluation.figures(objective, model, tokenizer, texts, sequences)
     run_folder.save_model(out, model)
@@ -115,17 +114,17 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
     return figures
 
 
-def _check_length(recipe: Recipe, texts, sequences, corpus) -> None:
+def _check_length(texts, sequences, context: int, corpus) -> None:
     """Make sure that there is one batch to train on and two texts to test on."""
     fewest = min(len(texts[split]) for split in ("validation", "test"))
-    size = {split: len(some) for split, some in sequences.items()}
-    if size["train"] < recipe.batch_size or fewest < 2 or min(size.values()) < 2:
+    size, needed = [len(some) for some in sequences.values()], Recipe.tokens // context
+    if len(sequences["train"]) < needed or min(fewest, *size) < 2:
         tally = f" ({corpora.tally(corpus)})" if corpus else ""
         raise PretrainError(
             f"The corpus is too short{tally}: {len(texts['train'])} documents are left "
-            f"to train on ({size['train']} sequences) and {fewest} to test on, but "
-            f"training needs {recipe.batch_size} sequences and testing 2 documents "
-            "that fill 2 sequences. Give it more text."
+            f"to train on ({len(sequences['train'])} sequences) and {fewest} to test "
+            f"on, but training needs {needed} sequences and testing 2 documents that "
+            "fill 2 sequences. Give it more text."
         )
 
 
@@ -142,31 +141,32 @@ def _within(minutes: float, recipe: Recipe, tokenizer, device) -> int:
 
 
 def _train(recipe, model, optimizers, tokenizer, sequences, out, done, seconds, log):
-    """Take the steps that are left; log, evaluate and save on the way."""
+    """Save the state now and then, first and last; between, take steps and log them."""
     every = max(1, recipe.steps // LOG_ROWS)
-    begin, saved = time.monotonic() - seconds, time.monotonic()
-    losses = []
+    begin, due = time.monotonic() - seconds, 0
     with tqdm(total=recipe.steps, initial=done, unit="step", mininterval=1) as bar:
-        while done < recipe.steps:
-            train = sequences["train"]
-            losses.append(step(recipe, model, optimizers, tokenizer, train, done))
-            done += 1
-            bar.update()
-            if done % every and done < recipe.steps:
-                continue
+        while True:
             seconds = round(time.monotonic() - begin, 1)
-            learning_rate = recipe.learning_rate_at(done - 1)
+            if seconds >= due or done == recipe.steps:
+                start = {"done": done, "seconds": seconds, "log": log}
+                run = _identity(recipe, model)
+                run_folder.save_state(out, model, optimizers, run=run, start=start)
+                due = seconds + SAVE_SECONDS
+            if done == recipe.steps:
+                return
+            losses, train = [], sequences["train"]
+            for now in range(done, min(done + every, recipe.steps)):
+                losses.append(step(recipe, model, optimizers, tokenizer, train, now))
+                bar.update()
+            done, learning_rate = now + 1, recipe.learning_rate_at(now)
             loss, held_out = sum(losses) / len(losses), None
-            losses.clear()
             bar.set_postfix(loss=loss)
             if done % (every * HELD_OUT_EVERY) == 0 or done == recipe.steps:
                 held_out = _held_out_loss(model, tokenizer, sequences["validation"])
+            seconds = round(time.monotonic() - begin, 1)
             tokens = done * recipe.tokens
             log.append((done, tokens, seconds, learning_rate, loss, held_out))
             run_folder.save_log(out, log)
-            if time.monotonic() - saved > SAVE_SECONDS or done == recipe.steps:
-                _save(out, recipe, model, optimizers, done, seconds, log)
-                saved = time.monotonic()
 
 
 def _held_out_loss(model, tokenizer, sequences) -> float:
@@ -177,16 +177,6 @@ def _held_out_loss(model, tokenizer, sequences) -> float:
     else:
         losses = language_models.next_token_losses(model, sequences.flatten())
     return losses.mean().item()
-
-
-def _save(out, recipe, model, optimizers, done, seconds, log) -> None:
-    run_folder.save_state(
-        out,
-        run=_identity(recipe, model),
-        model=model.state_dict(),
-        optimizers=[optimizer.state_dict() for optimizer in optimizers],
-        start={"done": done, "seconds": seconds, "log": log},
-    )
 
 
 def _restore(out: Path, wanted: Recipe, model, optimizers) -> tuple[Recipe, dict]:
@@ -201,9 +191,8 @@ def _restore(out: Path, wanted: Recipe, model, optimizers) -> tuple[Recipe, dict
                 "versions and threads (OMP_NUM_THREADS) of its start, or name another "
                 "--out."
             )
-    model.load_state_dict(state["model"])
-    for optimizer, its in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(its)
+    for part, its in zip([model, *optimizers], state["parts"], strict=True):
+        part.load_state_dict(its)
     return replace(wanted, **{n: stored[n] for n in CHOSEN_AT_START}), state["start"]
 
 

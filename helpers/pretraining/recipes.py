@@ -32,11 +32,6 @@ class Recipe:
     short_fraction: float = 0.2  # of all steps: attention finds neighbours sooner
     precision: str = "float32"  # of the matrix products: float32 or bfloat16
 
-    @property
-    def batch_size(self) -> int:
-        """Sequences per step."""
-        return self.tokens // language_models.CONTEXT[self.objective]
-
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then linear decay."""
         warmup = (step + 1) / max(1, self.warmup_fraction * self.steps)

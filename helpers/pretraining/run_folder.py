@@ -70,15 +70,16 @@ def save_log(out: Path, log: list[tuple]) -> None:
     paths.write(out / LOG, rows.to_csv(index=False, lineterminator="\n"))
 
 
-def save_state(out: Path, **state) -> None:
-    """Write plain values and the states of model and optimizers, whole or not."""
+def save_state(out: Path, model, optimizers: list, **values) -> None:
+    """Write the states of model and optimizers, and plain values."""
     content = io.BytesIO()
-    torch.save(state, content)
+    parts = [part.state_dict() for part in (model, *optimizers)]
+    torch.save({"parts": parts} | values, content)
     paths.write(out / STATE, content.getvalue())
 
 
 def load_state(out: Path) -> dict:
-    """Return what `save_state` was given. Raises PretrainError when it is damaged."""
+    """Return what `save_state` wrote. Raises PretrainError when it is damaged."""
     try:
         return torch.load(out / STATE, map_location="cpu", weights_only=True)
     except Exception as error:  # each kind of damage makes torch raise another one

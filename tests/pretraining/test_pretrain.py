@@ -70,12 +70,12 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 def live(objective, moment):
-    def save_and_die(out, **state):
+    def save_and_die(out, *parts, **state):
         doomed = state["start"]["done"] == death
         if doomed and moment == "before":
             die()
         os.fsync = die if doomed and moment == "within" else sync
-        save(out, **state)
+        save(out, *parts, **state)
         if doomed:
             die()
 
@@ -567,7 +567,7 @@ def test_a_run_from_elsewhere_is_left_as_it_is(
 ):
     state = run_folder.load_state(interrupted)
     change(state["run"])
-    run_folder.save_state(interrupted, **state)
+    torch.save(state, interrupted / run_folder.STATE)
     before = content(interrupted)
     code, _, err = command(
         objective, "--resume", "--corpus", corpus, "--out", interrupted
@@ -592,7 +592,7 @@ def test_a_training_that_diverges_keeps_its_last_checkpoint(
     assert code == 1
     assert "diverged (in step 6 the loss is nan" in sentence(err)
     assert start_of(out)["done"] == 4
-    weights = run_folder.load_state(out)["model"].values()
+    weights = run_folder.load_state(out)["parts"][0].values()
     assert all(tensor.isfinite().all() for tensor in weights)
 
 

@@ -15,9 +15,6 @@ def claim(out, resume=False):
         pass
 
 
-ONES = torch.ones(100)
-
-
 def content(folder) -> dict[str, bytes]:
     names = [path for path in folder.iterdir() if path.name != ".lock"]
     return {path.name: path.read_bytes() for path in names}
@@ -86,15 +83,18 @@ def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
 
 
 def test_a_state_comes_back(tmp_path):
-    run_folder.save_state(tmp_path, start={"é": [(1, None, 0.5)]}, model={"a": ONES})
+    model = torch.nn.Linear(9, 9)
+    optimizer = torch.optim.AdamW(model.parameters())
+    run_folder.save_state(tmp_path, model, [optimizer], start={"é": [(1, None, 0.5)]})
     state = run_folder.load_state(tmp_path)
     assert state["start"] == {"é": [(1, None, 0.5)]}
-    assert torch.equal(state["model"]["a"], ONES)
+    assert torch.equal(state["parts"][0]["weight"], model.weight)
+    assert state["parts"][1] == optimizer.state_dict()
 
 
 @pytest.mark.parametrize("fraction", [0, 0.001, 0.1, 0.5, 0.99, 0.9999])
 def test_a_state_cut_short_anywhere_is_refused(tmp_path, fraction):
-    run_folder.save_state(tmp_path, model={"a": ONES})
+    run_folder.save_state(tmp_path, torch.nn.Linear(9, 9), [])
     file = tmp_path / run_folder.STATE
     file.write_bytes(file.read_bytes()[: int(fraction * file.stat().st_size)])
     with pytest.raises(PretrainError, match="is damaged: start anew") as error:
