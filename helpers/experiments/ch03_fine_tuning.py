@@ -4,13 +4,12 @@ from functools import partial
 
 import numpy as np
 from datasets import Dataset
+from scipy.special import softmax
 from transformers import AutoTokenizer
 
 from helpers import metrics
 from helpers.data import corpora
-from helpers.experiments import answers
-from helpers.experiments.answers import remembered
-from helpers.experiments.runner import tuned
+from helpers.experiments.runner import answers, remembered, timed, tuned
 from helpers.models import baselines, encoders
 from helpers.training import fine_tuning, strategies
 
@@ -41,7 +40,7 @@ REGULARISATION = {
 # what of each IMDB review is read: so many tokens at its end, or its last passages
 INTERMEDIATE = {"last 64 tokens": 64, "last 128 tokens": 128, "last passages": None}
 PASSAGES, WORDS = 4, 45  # of a review, and of each passage
-TFIDF = "TF-IDF + logistic regression"
+TFIDF, THREE = "TF-IDF + logistic regression", "three MiniLMs"
 WITH_REVIEWS = {"strategy": TFIDF, "intermediate": "last passages", "train_size": ALL}
 
 
@@ -62,94 +61,73 @@ def experiments(record):
         run = remembered(fine_tuned), own | TRAINING | {"strategy": strategy}
         yield from tuned(record, *run, "learning_rate", values, SUBSETS)
     own = {"experiment": "regularisation", "train_size": FEW} | TRAINING | OVER_FITTING
+    measured = TEST, TEST | {"metric": "loss"}, TEST | {"split": "train"}
     for name, options in REGULARISATION.items():
         for seed in SUBSETS:
             one = own | {"regularisation": name, "seed": seed} | options
-            yield remembered(fine_tuned), one | TEST
-            yield remembered(fine_tuned), one | TEST | {"metric": "loss"}
-            yield remembered(fine_tuned), one | TEST | {"split": "train"}
+            yield from ((remembered(fine_tuned), one | each) for each in measured)
     yield from _all_sentences(record)
 
 
 def _all_sentences(record):
-    own = {"experiment": "all sentences"} | TEST
-    run = remembered(tfidf), own | WITH_REVIEWS
-    yield from tuned(record, *run, "C", (1, 10, 100), [0])
+    """With all sentences: which text beside them helps, and which ensemble."""
+    own, run = {"experiment": "all sentences"} | TEST, remembered(fine_tuned)
+    texts = remembered(tfidf), own | WITH_REVIEWS
+    yield from tuned(record, *texts, "C", (1, 10, 100), [0])
     own |= {"strategy": "all", "train_size": ALL} | TRAINING
     own |= {"precision": record.precision}
-    run = remembered(fine_tuned)
     yield from tuned(record, run, own, "learning_rate", (5e-5, 1e-4), SEEDS)
     own |= {"experiment": "intermediate text"}
-    for name in INTERMEDIATE:
-        one = own | {"split": "validation", "intermediate": name, "learning_rate": 5e-5}
-        yield from ((run, one | {"seed": seed}) for seed in SEEDS)
+    same = run, own | {"learning_rate": 5e-5}
+    yield from tuned(record, *same, "intermediate", INTERMEDIATE, [], SEEDS)
     own |= {"intermediate": record.best("intermediate", own)}
     own |= {"experiment": "intermediate fine-tuning"}
     yield from tuned(record, run, own, "learning_rate", (2e-5, 5e-5, 1e-4), SEEDS)
     own |= {"learning_rate": record.best("learning_rate", own)}
-    if own["learning_rate"] is not None:
-        yield from _ensembles(record, own)
-
-
-def _ensembles(record, own):
-    """Choose a C beside one MiniLM, then an ensemble; test it, and what it gains."""
     own |= {"experiment": "ensemble C", "strategy": "MiniLM and TF-IDF"}
-    for C in (1, 10, 100):
-        yield ensemble, own | {"split": "validation", "seed": 0, "C": C}
+    yield from tuned(record, ensemble, own, "C", (1, 10, 100), [])
     own |= {"C": record.best("C", own), "experiment": "ensemble"}
-    if own["C"] is None:
-        return
-    three = {"strategy": "three MiniLMs", "C": None, "intermediate": None}
+    three = {"strategy": THREE, "C": None, "intermediate": None}
     for one in (own, own | three):
         for seed in SEEDS:
             yield ensemble, one | {"split": "validation", "seed": seed}
-    best = record.best("strategy", own | three)
-    own |= three if best == three["strategy"] else {}
-    if best is not None:
-        yield from ((ensemble, own | {"seed": seed}) for seed in SEEDS)
-        gain = {"metric": "accuracy gain", "baseline": "intermediate fine-tuning"}
-        yield ensemble_gain, own | gain
+    if record.best("strategy", own | three) == THREE:
+        own |= three
+    yield from ((ensemble, own | {"seed": seed}) for seed in SEEDS)
+    gain = {"metric": "accuracy gain", "baseline": "intermediate fine-tuning"}
+    yield ensemble_gain, own | gain
 
 
 def fine_tuned(
-    strategy,
-    train_size,
-    seed,
-    learning_rate,
-    max_length,
-    precision,
-    recipe="course",
-    intermediate=None,
-    regularisation=None,  # a name for what the other options do
-    **options,
+    train_size, seed, precision, recipe="course", intermediate=None, **options
 ) -> dict:
     """Fine-tune MiniLM, as it comes or after intermediate fine-tuning on IMDB."""
     train = strategies.subset(train_size, seed)
-    options |= {"max_length": max_length, "bf16": precision == "bfloat16"}
+    options.pop("regularisation", None)  # a name for what the other options do
+    options |= {"data": train, "seed": seed, "bf16": precision == "bfloat16"}
     if recipe == "articles":  # no warm-up, and every text padded
         options |= {"padding": "max_length", "warmup_steps": 0}
         options["train_sampling_strategy"] = "random"
     if intermediate:
         options["weights"] = intermediate_weights(intermediate, precision)
-    work = strategies.fine_tune, strategy, train, seed, learning_rate
-    trainer, seconds = answers.timed(partial(*work, **options))
+    trainer, seconds = timed(partial(strategies.fine_tune, **options))
     predict = partial(encoders.logits, trainer.model, strategies.tokenizer())
-    predict = partial(predict, max_length=max_length)
-    return answers.of(predict, strategies.splits(train), seconds)
+    predict = partial(predict, max_length=options["max_length"])
+    return answers(predict, train, seconds)
 
 
 def untrained(strategy, train_size, seed) -> dict:
     """MiniLM with a randomly initialised head, of which nothing is trained."""
     model = strategies.new_classifier(seed)
     predict = partial(encoders.logits, model, strategies.tokenizer())
-    return answers.of(predict, strategies.sentences())
+    return answers(predict, strategies.sentences()["train"])
 
 
 def linear(strategy, train_size, seed) -> dict:
     """A linear classifier; its C is the best of several on validation sentences."""
     train = strategies.subset(train_size, seed)
     model = baselines.linear(strategy, train, strategies.sentences()["validation"])
-    return answers.of(model.predict_proba, strategies.splits(train))
+    return answers(model.predict_proba, train)
 
 
 def tfidf(strategy, train_size, seed, C, intermediate=None) -> dict:
@@ -165,28 +143,27 @@ def tfidf(strategy, train_size, seed, C, intermediate=None) -> dict:
         texts, labels = read["text"][:] + texts, read["label"][:] + labels
     model = baselines.tfidf(C)
     model.fit(texts, labels, logisticregression__sample_weight=weights)
-    return answers.of(model.predict_proba, strategies.splits(train))
+    return answers(model.predict_proba, train)
 
 
 def ensemble(strategy, intermediate=None, C=None, **settings) -> dict:
-    """The mean probability of a MiniLM and TF-IDF or, without a C, of three MiniLMs."""
-    read = INTERMEDIATE if C is None else [intermediate]
+    """The mean probability of a MiniLM and TF-IDF, or of three MiniLMs."""
+    read = INTERMEDIATE if strategy == THREE else [intermediate]
     own = {"strategy": "all"} | settings
-    members = [remembered(fine_tuned)(intermediate=one, **own) for one in read]
-    members = [{k: v.probabilities() for k, v in one.items()} for one in members]
-    if C is not None:
-        members.append(remembered(tfidf)(**WITH_REVIEWS, seed=settings["seed"], C=C))
-    return {
-        split: first._replace(logits=np.mean([one[split].logits for one in members], 0))
-        for split, first in members[0].items()
-    }
+    models = [remembered(fine_tuned)(intermediate=one, **own) for one in read]
+    others = []
+    if strategy != THREE:
+        others = [remembered(tfidf)(**WITH_REVIEWS, seed=settings["seed"], C=C)]
+    found = {}
+    for split, first in models[0].items():
+        sure = [softmax(one[split].logits, axis=1) for one in models]
+        sure += [one[split].logits for one in others]
+        found[split] = first._replace(logits=np.mean(sure, 0))
+    return found
 
 
 def ensemble_gain(baseline, strategy, C=None, intermediate=None, **settings) -> dict:
-    """How much more often an ensemble is right than one MiniLM, as a mean of seeds.
-
-    The interval is over test sentences.
-    """
+    """How much more often an ensemble is right than one MiniLM: a mean over seeds."""
 
     def hits(function, **own):
         found = [function(**own, **settings, seed=s)["test"] for s in SEEDS]
@@ -200,16 +177,15 @@ def ensemble_gain(baseline, strategy, C=None, intermediate=None, **settings) -> 
 @remembered
 def intermediate_weights(intermediate: str, precision: str) -> dict:
     """Return MiniLM's weights after an epoch on IMDB, of which it reads a part."""
-    length, side = INTERMEDIATE[intermediate] or 64, "left"
-    data = reviews()
-    if INTERMEDIATE[intermediate] is None:
-        data, side = passages(data), "right"
+    length, data = INTERMEDIATE[intermediate], reviews()
+    side = "left" if length else "right"
     place = encoders.locate("minilm")
     tokenizer = AutoTokenizer.from_pretrained(place, truncation_side=side)
+    options = {"epochs": 1, "learning_rate": 1e-4, "max_length": length or 64}
+    options |= {"bf16": precision == "bfloat16"}
+    options |= {"train": data if length else passages(data)}
     model = strategies.new_classifier(0)
-    options = {"epochs": 1, "learning_rate": 1e-4, "max_length": length}
-    options["bf16"] = precision == "bfloat16"
-    fine_tuning.classifier(model, tokenizer, data, **options)
+    fine_tuning.classifier(model, tokenizer, **options)
     return model.state_dict()
 
 

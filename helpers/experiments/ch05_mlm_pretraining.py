@@ -14,10 +14,8 @@ from transformers import (
 
 from helpers import hardware, metrics
 from helpers.data import corpora
-from helpers.experiments import answers
-from helpers.experiments.answers import remembered
 from helpers.experiments.ch03_fine_tuning import TEST, TFIDF, tfidf
-from helpers.experiments.runner import tuned
+from helpers.experiments.runner import answers, remembered, timed, tuned
 from helpers.models import (
     encoders,
     language_models,
@@ -101,13 +99,13 @@ def fine_tuned(
     options |= {"max_length": max_length, "bf16": precision == "bfloat16"}
     options |= {"seed": seed, "train": data}
     work = partial(fine_tuning.classifier, classifier, tokenizer, **options)
-    _, seconds = answers.timed(work)
+    _, seconds = timed(work)
 
     def predict(texts):
         texts = [prompt + text for text in texts]
         return encoders.logits(classifier, tokenizer, texts, max_length)
 
-    return answers.of(predict, strategies.splits(train), seconds)
+    return answers(predict, train, seconds)
 
 
 def build(model, initialisation, strategy, seed, tokenizer, **adaptation):
@@ -141,9 +139,7 @@ def probed(model, initialisation, strategy, train_size, seed, C, **adaptation) -
     embed = partial(encoders.embed_texts, encoder, tokenizer)
     head = LogisticRegression(C=C, max_iter=2000)
     head.fit(embed(train["text"]), train["label"][:])
-    return answers.of(
-        lambda texts: head.predict_proba(embed(texts)), strategies.splits(train)
-    )
+    return answers(lambda texts: head.predict_proba(embed(texts)), train)
 
 
 @remembered

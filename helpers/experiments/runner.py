@@ -6,22 +6,28 @@ takes the settings but for `NAMES`, and returns what was measured by split: `Ans
 or a `metrics.Score` by metric. The record tells which settings were best before.
 """
 
+import time
 from collections.abc import Callable
 from datetime import date
+from functools import wraps
 from importlib import import_module
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 from filelock import FileLock, Timeout
+from joblib import Memory
+from torch.nn import functional
 from tqdm import tqdm
 
 from helpers import course, hardware, metrics, paths
-from helpers.experiments.answers import Answers
 from helpers.models.checkpoints import first_line
+from helpers.training import strategies
 
 # chapter -> the module with its experiments
 CHAPTERS = {"03": "ch03_fine_tuning", "05": "ch05_mlm_pretraining"}
@@ -29,10 +35,66 @@ NAMES = ["experiment", "split", "metric"]  # each row has them, beside its setti
 FLOATS = ["value", "low", "high", "seconds", "peak_mb"]
 MEASURED = ["value", "n", "low", "high", "seconds", "peak_mb", "precision", "threads"]
 MEASURED += ["torch", "transformers", "date", "error"]
+OTHERS = 0.25  # of a core: what other processes may take while seconds are measured
 
 
 class SweepError(RuntimeError):
     """A sweep cannot run; the message says why and what to do."""
+
+
+class Answers(NamedTuple):
+    """Logits or probabilities [texts, classes] of a classifier, and labels [texts]."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    seconds: float | None = None  # of its training, see `timed`
+
+    def score(self, metric: str) -> metrics.Score:
+        """Return the accuracy, or the mean loss of logits."""
+        if not np.isfinite(self.logits).all():
+            raise FloatingPointError("the model's outputs are not finite numbers")
+        if metric == "accuracy":
+            return metrics.accuracy(self.logits.argmax(1), self.labels)
+        loss = functional.cross_entropy(*map(torch.tensor, self[:2]))
+        return metrics.Score(float(loss), None, None, len(self.labels))
+
+
+def answers(predict: Callable, train, seconds: float | None = None) -> dict:
+    """Return by split what `predict` makes of its texts: `Answers`."""
+    splits = {**strategies.sentences(), "train": train}
+    return {
+        split: Answers(
+            np.asarray(predict(data["text"][:])), np.array(data["label"]), seconds
+        )
+        for split, data in splits.items()
+    }
+
+
+def remembered(function: Callable) -> Callable:
+    """Keep on disk what a function returns, by all of its arguments."""
+
+    @wraps(function)
+    def ask(*args, **options):
+        memory = Memory(paths.CACHED_EXPERIMENTS / "memory", verbose=0)
+        return memory.cache(function)(*args, **options)
+
+    return ask
+
+
+def timed(work: Callable) -> tuple:
+    """Return what `work()` returns, and its seconds: None if anything else ran."""
+    begin, before = time.perf_counter(), _seconds_of_others()
+    result = work()
+    seconds = time.perf_counter() - begin
+    alone = _seconds_of_others() - before < OTHERS * seconds
+    return result, seconds if alone else None
+
+
+def _seconds_of_others() -> float:
+    """Return how long cores have worked for other processes since the machine began."""
+    cores, own = psutil.cpu_times(), psutil.Process().cpu_times()
+    idle = cores.idle + getattr(cores, "iowait", 0)
+    return sum(cores) - idle - own.user - own.system
 
 
 class Record:
@@ -139,13 +201,16 @@ def read(file: Path) -> pd.DataFrame:
         ) from error
 
 
-def tuned(record, function, settings, setting: str, values, seeds):
+def tuned(record, function, settings, setting: str, values, seeds, trials=(0,)):
     """Yield runs that choose a setting on validation, then those that test with it.
 
-    Where all of the former failed nothing can be chosen, so there is no test.
+    The former have the seeds `trials`, the latter `seeds`. Where all of the former
+    failed nothing can be chosen, so there is no test.
     """
     for value in values:
-        yield function, settings | {"split": "validation", "seed": 0, setting: value}
+        for seed in trials:
+            one = {"split": "validation", "seed": seed, setting: value}
+            yield function, settings | one
     best = record.best(setting, settings)
     for seed in seeds if best is not None else ():
         yield function, settings | {"split": "test", "seed": seed, setting: best}

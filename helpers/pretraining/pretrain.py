@@ -13,7 +13,6 @@ import joblib
 import torch
 from filelock import Timeout
 from tqdm import tqdm
-from transformers import AutoTokenizer
 
 from helpers import course, hardware
 from helpers.data import corpora
@@ -77,15 +76,10 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
     course.set_up_libraries()
     hardware.keep_freed_memory()
     texts = corpora.documents(corpus) if corpus else corpora.unlabelled()
-    if not resume:
-        run_folder.save_log(out, [])  # from now on the folder is ours
-        TOKENIZERS[objective](texts["train"]["text"]).save_pretrained(out)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(out)
-    except Exception as error:  # whatever a damaged file makes the library raise
-        raise PretrainError(
-            f"The tokenizer in {out} cannot be read: start anew with another --out."
-        ) from error
+    if resume:
+        state, tokenizer = run_folder.load_state(out)
+    else:
+        tokenizer = TOKENIZERS[objective](texts["train"]["text"])
     sequences = {
         split: tokenizers.pack(some["text"], tokenizer, CONTEXT[objective])
         for split, some in texts.items()
@@ -94,17 +88,18 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
         objective,
         steps or 0,
         corpus=joblib.hash(sequences["train"].numpy()),
-        vocabulary=joblib.hash((out / "tokenizer.json").read_bytes()),
+        vocabulary=joblib.hash(tokenizer.backend_tokenizer.to_str()),
     )
     _check_length(texts, sequences, CONTEXT[objective], corpus)
     model, optimizers = initialise(recipe, tokenizer, device=device)
     if resume:
-        recipe, start = _restore(out, recipe, model, optimizers)
+        recipe, start = _restore(state, recipe, model, optimizers)
     else:
         start = {"done": 0, "seconds": 0.0, "log": []}
         recipe = replace(recipe, precision=hardware.precision(model.device.type))
         if steps is None:
             recipe = replace(recipe, steps=_within(minutes, recipe, tokenizer, device))
+        tokenizer.save_pretrained(out)
     _train(recipe, model, optimizers, tokenizer, sequences, out, **start)
     figures = evaluation.figures(objective, model, tokenizer, texts, sequences)
     run_folder.save_model(out, model)
@@ -179,17 +174,16 @@ def _held_out_loss(model, tokenizer, sequences) -> float:
     return losses.mean().item()
 
 
-def _restore(out: Path, wanted: Recipe, model, optimizers) -> tuple[Recipe, dict]:
+def _restore(state, wanted: Recipe, model, optimizers) -> tuple[Recipe, dict]:
     """Fill model and optimizers from the state; return the recipe and the start."""
-    state = run_folder.load_state(out)
     stored, here = state["run"], _identity(wanted, model)
     for name in here | stored:
-        if name not in CHOSEN_AT_START and stored.get(name) != here.get(name):
+        was, now = stored.get(name), here.get(name)
+        if name not in CHOSEN_AT_START and was != now:
             raise PretrainError(
-                f"The state in {out} is of another run: its {name} is "
-                f"{stored.get(name)}, not {here.get(name)}. Go on with the options, "
-                "versions and threads (OMP_NUM_THREADS) of its start, or name another "
-                "--out."
+                f"The interrupted run is another one: its {name} is {was}, not {now}. "
+                "Go on with the options, versions and threads (OMP_NUM_THREADS) of its "
+                "start, or name another --out."
             )
     for part, its in zip([model, *optimizers], state["parts"], strict=True):
         part.load_state_dict(its)

@@ -12,8 +12,10 @@ import pandas as pd
 import torch
 from filelock import FileLock
 from safetensors.torch import save
+from transformers import AutoTokenizer
 
 from helpers import paths
+from helpers.models.checkpoints import first_line
 from helpers.pretraining import model_card
 
 NAMES = {"mlm": "course-bert", "clm": "course-gpt2"}  # of the published ones
@@ -46,26 +48,18 @@ def claim(out: Path, resume: bool):
         ) from error
     with FileLock(out / ".lock", timeout=0):
         there = sorted(f.name for f in out.iterdir() if not f.name.startswith("."))
-        if not resume and there:
-            _refuse(out, there)
+        if there and not resume:
+            advice = "name an empty or a new folder with --out"
+            if STATE in there:
+                advice = f"go on with --resume, or {advice}"
+            raise PretrainError(
+                f"There is a run, or something else, in {out} ({there[0]}): {advice}."
+            )
         yield
 
 
-def _refuse(out: Path, there: list[str]) -> None:
-    """Raise PretrainError, unless a run stands there that had no time to train."""
-    if STATE in there:
-        raise PretrainError(
-            f"There is an interrupted run in {out}: go on with --resume, or name "
-            "another --out to start anew."
-        )
-    ours = LOG in there and (out / LOG).read_bytes().startswith(b"step,tokens,")
-    if MODEL in there or not ours:
-        what = "a finished run" if ours else f"other files, such as {there[0]},"
-        raise PretrainError(f"There is {what} in {out}: name another --out.")
-
-
 def save_log(out: Path, log: list[tuple]) -> None:
-    """Write the rows of a log; the first time marks the folder as one of a run."""
+    """Write the rows of a log."""
     rows = pd.DataFrame(log, columns=COLUMNS)
     paths.write(out / LOG, rows.to_csv(index=False, lineterminator="\n"))
 
@@ -78,13 +72,15 @@ def save_state(out: Path, model, optimizers: list, **values) -> None:
     paths.write(out / STATE, content.getvalue())
 
 
-def load_state(out: Path) -> dict:
-    """Return what `save_state` wrote. Raises PretrainError when it is damaged."""
+def load_state(out: Path):
+    """Return what `save_state` wrote, and the tokenizer of the run."""
     try:
-        return torch.load(out / STATE, map_location="cpu", weights_only=True)
-    except Exception as error:  # each kind of damage makes torch raise another one
+        state = torch.load(out / STATE, map_location="cpu", weights_only=True)
+        return state, AutoTokenizer.from_pretrained(out)
+    except Exception as error:  # each kind of damage raises another one
         raise PretrainError(
-            f"The state {out / STATE} is damaged: start anew with another --out."
+            f"The state or the tokenizer in {out} is damaged ({first_line(error)}): "
+            "start anew with another --out."
         ) from error
 
 

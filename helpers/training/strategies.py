@@ -36,11 +36,6 @@ def subset(size: int, seed: int) -> Dataset:
     return train if size == len(train) else corpora.subset(train, size, seed)
 
 
-def splits(train: Dataset) -> dict[str, Dataset]:
-    """Return the splits with a subset in place of the training sentences."""
-    return {**sentences(), "train": train}
-
-
 def new_classifier(
     seed: int,
     num_labels: int = 2,

@@ -8,7 +8,7 @@ from datasets import Dataset
 from helpers import metrics, paths
 from helpers.experiments import ch03_fine_tuning as runs
 from helpers.experiments import runner
-from helpers.experiments.answers import Answers
+from helpers.experiments.runner import Answers
 from helpers.models import encoders
 from helpers.training import strategies
 

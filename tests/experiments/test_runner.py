@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from helpers import course, hardware, metrics, paths
 from helpers.experiments import runner
-from helpers.experiments.answers import Answers
+from helpers.experiments.runner import Answers
 
 PRECISION = "bfloat16 is much faster"
 LABELS = np.array([0, 1, 1, 0])

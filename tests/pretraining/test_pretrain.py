@@ -228,7 +228,7 @@ def content(folder) -> dict[str, bytes]:
 
 
 def start_of(out) -> dict:
-    return run_folder.load_state(out)["start"]
+    return run_folder.load_state(out)[0]["start"]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -451,8 +451,8 @@ def test_neither_an_interrupted_nor_a_finished_run_is_overwritten(
     interrupted, finished, objective, command, corpus
 ):
     for out, words in (
-        (interrupted, "There is an interrupted run"),
-        (finished(objective), "There is a finished run"),
+        (interrupted, "go on with --resume, or name an empty or a new folder"),
+        (finished(objective), "There is a run, or something else, in"),
     ):
         before = content(out)
         code, _, err = command(
@@ -493,10 +493,10 @@ def other_corpus(out, corpus) -> None:
         (cut("state.pt", 0), "is damaged"),
         (cut("state.pt", 0.001), "is damaged"),
         (cut("state.pt", 0.8), "is damaged"),
-        (cut("tokenizer.json", 0), "tokenizer in"),
-        (cut("tokenizer.json", 0.5), "tokenizer in"),
-        (lose("tokenizer.json"), "tokenizer in"),
-        (cut("tokenizer_config.json", 0.5), "tokenizer in"),
+        (cut("tokenizer.json", 0), "is damaged"),
+        (cut("tokenizer.json", 0.5), "is damaged"),
+        (lose("tokenizer.json"), "is damaged"),
+        (cut("tokenizer_config.json", 0.5), "is damaged"),
         (learn_other_tokens, "its vocabulary is"),
         (other_corpus, "its corpus is"),
     ],
@@ -512,7 +512,6 @@ def test_a_damaged_run_is_left_as_it_is(
     )
     assert code == 1
     assert words in sentence(err)
-    assert str(interrupted) in err
     assert content(interrupted) == before
 
 
@@ -554,8 +553,11 @@ def with_(name: str, value):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (older, "is of another run: its warmup_fraction is None, not 0.03."),
-        (with_("new", 1), "is of another run: its new is 1, not None."),
+        (
+            older,
+            "is another one: its warmup_fraction is None, not 0.03.",
+        ),
+        (with_("new", 1), "is another one: its new is 1, not None."),
         (with_("torch", "1.0"), f"its torch is 1.0, not {torch.__version__}"),
         (with_("transformers", "4.0"), "its transformers is 4.0, not"),
         (with_("number of threads", 7), "its number of threads is 7, not 1"),
@@ -565,7 +567,7 @@ def with_(name: str, value):
 def test_a_run_from_elsewhere_is_left_as_it_is(
     interrupted, objective, command, corpus, change, words
 ):
-    state = run_folder.load_state(interrupted)
+    state = run_folder.load_state(interrupted)[0]
     change(state["run"])
     torch.save(state, interrupted / run_folder.STATE)
     before = content(interrupted)
@@ -592,7 +594,7 @@ def test_a_training_that_diverges_keeps_its_last_checkpoint(
     assert code == 1
     assert "diverged (in step 6 the loss is nan" in sentence(err)
     assert start_of(out)["done"] == 4
-    weights = run_folder.load_state(out)["parts"][0].values()
+    weights = run_folder.load_state(out)[0]["parts"][0].values()
     assert all(tensor.isfinite().all() for tensor in weights)
 
 
