@@ -1,7 +1,7 @@
 """Experiments of chapter 5: what pre-training on unlabelled film reviews is worth."""
 
-from dataclasses import replace
 from functools import cache, partial
+from itertools import product
 
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -16,12 +16,7 @@ from helpers import hardware, metrics
 from helpers.data import corpora
 from helpers.experiments.ch03_fine_tuning import TEST, TFIDF, tfidf
 from helpers.experiments.runner import answers, remembered, timed, tuned
-from helpers.models import (
-    encoders,
-    language_models,
-    prompt_classifier,
-    tokenizers,
-)
+from helpers.models import encoders, language_models, prompt_classifier, tokenizers
 from helpers.pretraining import recipes
 from helpers.training import fine_tuning, strategies
 
@@ -31,8 +26,10 @@ FROZEN_SEEDS = range(10)  # only a linear classifier is trained, so more cost li
 EPOCHS = {"course-bert": {100: 12, 300: 8, 1000: 5}, "minilm": {100: 8, 1000: 3}}
 LEARNING_RATES = {"course-bert": (1e-4, 2e-4, 4e-4), "minilm": (5e-5, 2e-4)}
 PRE_TRAINED, SCRATCH, ADAPTED = "pre-trained", "from scratch", "domain-adapted"
+AS_IT_IS = {"initialisation": PRE_TRAINED}
 TRAINING = {"batch_size": 16, "max_length": 64, "precision": "float32"}
 ADAPTATION = {"adaptation_head_steps": 100, "adaptation_steps": 400}
+ACCURACIES = ("accuracy at selected tokens", "accuracy at [MASK]")
 EARLY = {"steps": 700, "scheduled_steps": 7000}  # taken, and planned
 ADAPTING_LABELS = 1000  # on which the learning rate of the adaptation is chosen
 HEAD_LEARNING_RATE, BATCH_SIZE, LENGTH = 1e-3, 16, 128  # of the adaptation
@@ -42,21 +39,18 @@ def experiments(record):
     """Yield the experiments in order; those on test sentences use what was chosen."""
     own = {"experiment": "few labels", "model": "course-bert"}
     for size in EPOCHS["course-bert"]:
-        for initialisation in (PRE_TRAINED, SCRATCH):
-            for strategy in ("prompt", "new head"):
-                one = {"initialisation": initialisation, "strategy": strategy}
-                yield from _fine_tuned(record, own | one, size)
+        for name, strategy in product((PRE_TRAINED, SCRATCH), ("prompt", "new head")):
+            one = {"initialisation": name, "strategy": strategy}
+            yield from _fine_tuned(record, own | one, size)
         one = {"experiment": "few labels", "strategy": TFIDF, "train_size": size}
         for seed in SEEDS:
             yield remembered(tfidf), TEST | one | {"C": 10, "seed": seed}
     yield from _adaptation(record)
     own = {"experiment": "early pre-training", "seed": 0, "precision": record.precision}
-    for length in (128, 32):
-        for probability in (0.15, 0.3):
-            one = {"sequence_length": length, "mlm_probability": probability}
-            for metric in ("accuracy at selected tokens", "accuracy at [MASK]"):
-                name = {"split": "validation", "metric": metric}
-                yield remembered(early_pretraining), own | EARLY | one | name
+    own |= EARLY | {"split": "validation"}
+    for length, probability, metric in product((128, 32), (0.15, 0.3), ACCURACIES):
+        one = {"sequence_length": length, "mlm_probability": probability}
+        yield remembered(early_pretraining), own | one | {"metric": metric}
 
 
 def _adaptation(record):
@@ -70,12 +64,11 @@ def _adaptation(record):
     name, values = "adaptation_learning_rate", (3e-5, 1e-4)
     yield from tuned(record, remembered(probed), one, name, values, [])
     adapted |= {name: record.best(name, one)}
-    for size in EPOCHS["minilm"]:
-        for one in ({"initialisation": PRE_TRAINED}, adapted):
-            for seed in FROZEN_SEEDS:
-                more = frozen | {"train_size": size, "seed": seed}
-                yield remembered(probed), own | one | more
-            yield from _fine_tuned(record, own | one | {"strategy": "new head"}, size)
+    for size, start in product(EPOCHS["minilm"], (AS_IT_IS, adapted)):
+        for seed in FROZEN_SEEDS:
+            one = own | start | frozen | {"train_size": size, "seed": seed}
+            yield remembered(probed), one
+        yield from _fine_tuned(record, own | start | {"strategy": "new head"}, size)
 
 
 def _fine_tuned(record, own, size):
@@ -87,7 +80,7 @@ def _fine_tuned(record, own, size):
 
 
 def fine_tuned(
-    model, initialisation, strategy, train_size, seed, precision, max_length, **options
+    model, initialisation, strategy, train_size, seed, precision, **options
 ) -> dict:
     """Fine-tune all of a model, with a prompt and its MLM head or with a new head."""
     train = strategies.subset(train_size, seed)
@@ -96,16 +89,12 @@ def fine_tuned(
     tokenizer = AutoTokenizer.from_pretrained(encoders.locate(model))
     adaptation = {k: options.pop(k) for k in [*options] if k.startswith("adaptation")}
     classifier = build(model, initialisation, strategy, seed, tokenizer, **adaptation)
-    options |= {"max_length": max_length, "bf16": precision == "bfloat16"}
-    options |= {"seed": seed, "train": data}
-    work = partial(fine_tuning.classifier, classifier, tokenizer, **options)
-    _, seconds = timed(work)
-
-    def predict(texts):
-        texts = [prompt + text for text in texts]
-        return encoders.logits(classifier, tokenizer, texts, max_length)
-
-    return answers(predict, train, seconds)
+    options |= {"seed": seed, "train": data, "bf16": precision == "bfloat16"}
+    run = partial(fine_tuning.classifier, classifier, tokenizer, **options)
+    logits = partial(encoders.logits, classifier, tokenizer)
+    logits = partial(logits, max_length=options["max_length"])
+    seconds = timed(run)[1]
+    return answers(lambda texts: logits([prompt + t for t in texts]), train, seconds)
 
 
 def build(model, initialisation, strategy, seed, tokenizer, **adaptation):
@@ -157,31 +146,24 @@ def adapted_weights(
     place = encoders.locate("minilm")
     tokenizer = AutoTokenizer.from_pretrained(place)
     torch.manual_seed(0)
-    model = BertForMaskedLM.from_pretrained(
-        place, dtype=torch.float32, attn_implementation="eager"
-    ).train()
-    sequences = packed(place)["train"]
+    options = {"dtype": torch.float32, "attn_implementation": "eager"}
+    model = BertForMaskedLM.from_pretrained(place, **options).train()
+    sequences = packed(place, "train")
     batches = sequences[torch.randperm(len(sequences))].split(BATCH_SIZE)
-    first, last = adaptation_head_steps, adaptation_head_steps + adaptation_steps
-    model.bert.requires_grad_(False)
-    train = partial(_train, model, tokenizer, precision=adaptation_precision)
-    train(batches[:first], HEAD_LEARNING_RATE)
-    model.requires_grad_(True)
-    train(batches[first:last], adaptation_learning_rate)
+    head, rest = batches[:adaptation_head_steps], batches[adaptation_head_steps:]
+    both = rest[:adaptation_steps], adaptation_learning_rate
+    for some, learning_rate in ((head, HEAD_LEARNING_RATE), both):
+        model.bert.requires_grad_(some is not head)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=learning_rate, fused=True)
+        for number, batch in enumerate(some):
+            with hardware.autocast(model, adaptation_precision):
+                loss = language_models.loss("mlm", model, tokenizer, batch, seed=number)
+            loss.backward()
+            optimizer.param_groups[0]["lr"] = learning_rate * (1 - number / len(some))
+            optimizer.step()
+            optimizer.zero_grad()
     return model.bert.state_dict()
-
-
-def _train(model, tokenizer, batches, learning_rate: float, precision: str) -> None:
-    """Train what is not frozen, a step per batch; the learning rate falls to zero."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=learning_rate, fused=True)
-    for number, batch in enumerate(batches):
-        with hardware.autocast(model, precision):
-            loss = language_models.loss("mlm", model, tokenizer, batch, seed=number)
-        loss.backward()
-        optimizer.param_groups[0]["lr"] = learning_rate * (1 - number / len(batches))
-        optimizer.step()
-        optimizer.zero_grad()
 
 
 def early_pretraining(
@@ -193,32 +175,25 @@ def early_pretraining(
     """
     place = encoders.locate("course-bert")
     tokenizer = AutoTokenizer.from_pretrained(place)
-    recipe = replace(
-        recipes.Recipe("mlm", scheduled_steps, vocabulary="", corpus="", seed=seed),
-        mlm_probability=mlm_probability,
-        short_length=sequence_length,
-        precision=precision,
-    )
-    sequences = packed(place)
+    settings = {"seed": seed, "precision": precision, "vocabulary": "", "corpus": ""}
+    settings |= {"mlm_probability": mlm_probability, "short_length": sequence_length}
+    recipe = recipes.Recipe("mlm", scheduled_steps, **settings)
+    train, evaluated = packed(place, "train"), packed(place, "validation")
+    evaluated = evaluated.view(-1, recipes.Recipe.short_length)
     model, optimizers = recipes.initialise(recipe, tokenizer)
     for number in range(steps):
-        recipes.step(recipe, model, optimizers, tokenizer, sequences["train"], number)
-    evaluated = sequences["validation"].view(-1, recipes.Recipe.short_length)
+        recipes.step(recipe, model, optimizers, tokenizer, train, number)
     hits = language_models.masked_scores(model.eval(), tokenizer, evaluated)[1].numpy()
     ids, labels = language_models.mask(evaluated, tokenizer, language_models.MASK_SEED)
     masked = (ids[labels != -100] == tokenizer.mask_token_id).numpy()
     text = (labels != -100).nonzero()[:, 0].numpy()
     selected = metrics.clustered(hits, text)
     masked = metrics.clustered(hits[masked], text[masked])
-    names = "accuracy at selected tokens", "accuracy at [MASK]"
-    return {"validation": dict(zip(names, (selected, masked), strict=True))}
+    return {"validation": dict(zip(ACCURACIES, (selected, masked), strict=True))}
 
 
 @cache
-def packed(tokenizer: str) -> dict[str, torch.Tensor]:
-    """Return the unlabelled reviews by split: int64 [sequences, 128]."""
-    texts, tokenizer = corpora.unlabelled(), AutoTokenizer.from_pretrained(tokenizer)
-    return {
-        split: tokenizers.pack(texts[split]["text"], tokenizer, LENGTH)
-        for split in ("train", "validation")
-    }
+def packed(tokenizer: str, split: str) -> torch.Tensor:
+    """Return the unlabelled reviews of a split: int64 [sequences, 128]."""
+    texts = corpora.unlabelled()[split]["text"]
+    return tokenizers.pack(texts, AutoTokenizer.from_pretrained(tokenizer), LENGTH)

@@ -30,7 +30,7 @@ def sequences(monkeypatch, toy, documents):
     tokenizer = strategies.tokenizer()
     packed = tokenizers.pack(documents[:60], tokenizer, 128)[:16]
     packed = {"train": packed, "validation": packed[:4]}
-    monkeypatch.setattr(runs, "packed", lambda folder: packed)
+    monkeypatch.setattr(runs, "packed", lambda folder, split: packed[split])
     monkeypatch.setattr(runs, "BATCH_SIZE", 2)
     return packed
 
