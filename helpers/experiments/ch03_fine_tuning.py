@@ -106,10 +106,11 @@ def fine_tuned(
     options.pop("regularisation", None)  # a name for what the other options do
     options |= {"data": train, "seed": seed, "bf16": precision == "bfloat16"}
     if recipe == "articles":  # no warm-up, and every text padded
-        options |= {"padding": "max_length", "warmup_steps": 0}
-        options["train_sampling_strategy"] = "random"
+        options |= {"padding": "max_length", "train_sampling_strategy": "random"}
+        options["warmup_steps"] = 0
     if intermediate:
-        options["weights"] = intermediate_weights(intermediate, precision)
+        weights = remembered(intermediate_weights)
+        options["weights"] = weights(intermediate, precision)
     trainer, seconds = timed(partial(strategies.fine_tune, **options))
     predict = partial(encoders.logits, trainer.model, strategies.tokenizer())
     predict = partial(predict, max_length=options["max_length"])
@@ -174,7 +175,6 @@ def ensemble_gain(baseline, strategy, C=None, intermediate=None, **settings) -> 
     return {"test": {"accuracy gain": metrics.paired(together, alone)}}
 
 
-@remembered
 def intermediate_weights(intermediate: str, precision: str) -> dict:
     """Return MiniLM's weights after an epoch on IMDB, of which it reads a part."""
     length, data = INTERMEDIATE[intermediate], reviews()

@@ -109,8 +109,8 @@ def build(model, initialisation, strategy, seed, tokenizer, **adaptation):
     place, weights = encoders.locate(model), None
     config = AutoConfig.from_pretrained(place, hidden_dropout_prob=0.1)
     if initialisation == ADAPTED:
-        weights = {f"bert.{k}": v for k, v in adapted_weights(**adaptation).items()}
-        place = None
+        place, adapted = None, remembered(adapted_weights)(**adaptation)
+        weights = {f"bert.{name}": weight for name, weight in adapted.items()}
     classifier = kind.from_pretrained(
         place, config=config, state_dict=weights, dtype=torch.float32
     )
@@ -124,14 +124,14 @@ def probed(model, initialisation, strategy, train_size, seed, C, **adaptation) -
     train = strategies.subset(train_size, seed)
     encoder, tokenizer = encoders.load_text(model)
     if adaptation:
-        encoder.load_state_dict(adapted_weights(**adaptation), strict=False)
+        weights = remembered(adapted_weights)(**adaptation)
+        encoder.load_state_dict(weights, strict=False)
     embed = partial(encoders.embed_texts, encoder, tokenizer)
     head = LogisticRegression(C=C, max_iter=2000)
     head.fit(embed(train["text"]), train["label"][:])
     return answers(lambda texts: head.predict_proba(embed(texts)), train)
 
 
-@remembered
 def adapted_weights(
     adaptation_learning_rate,
     adaptation_steps,

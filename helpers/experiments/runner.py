@@ -9,7 +9,6 @@ or a `metrics.Score` by metric. The record tells which settings were best before
 import time
 from collections.abc import Callable
 from datetime import date
-from functools import wraps
 from importlib import import_module
 from importlib.metadata import version
 from itertools import chain
@@ -31,6 +30,7 @@ from helpers.training import strategies
 
 # chapter -> the module with its experiments
 CHAPTERS = {"03": "ch03_fine_tuning", "05": "ch05_mlm_pretraining"}
+FASTER = "bfloat16 is much faster"
 NAMES = ["experiment", "split", "metric"]  # each row has them, beside its settings
 FLOATS = ["value", "low", "high", "seconds", "peak_mb"]
 MEASURED = ["value", "n", "low", "high", "seconds", "peak_mb", "precision", "threads"]
@@ -61,24 +61,16 @@ class Answers(NamedTuple):
 
 def answers(predict: Callable, train, seconds: float | None = None) -> dict:
     """Return by split what `predict` makes of its texts: `Answers`."""
-    splits = {**strategies.sentences(), "train": train}
-    return {
-        split: Answers(
-            np.asarray(predict(data["text"][:])), np.array(data["label"]), seconds
-        )
-        for split, data in splits.items()
-    }
+    found = {}
+    for split, data in {**strategies.sentences(), "train": train}.items():
+        logits = np.asarray(predict(data["text"][:]))
+        found[split] = Answers(logits, np.array(data["label"]), seconds)
+    return found
 
 
 def remembered(function: Callable) -> Callable:
     """Keep on disk what a function returns, by all of its arguments."""
-
-    @wraps(function)
-    def ask(*args, **options):
-        memory = Memory(paths.CACHED_EXPERIMENTS / "memory", verbose=0)
-        return memory.cache(function)(*args, **options)
-
-    return ask
+    return Memory(paths.CACHED_EXPERIMENTS / "memory", verbose=0).cache(function)
 
 
 def timed(work: Callable) -> tuple:
@@ -114,8 +106,8 @@ class Record:
 
         Compared are means over seeds of rows that have all other settings.
         """
-        others = settings | {"split": "validation", "metric": "accuracy"}
-        others = key(others | {setting: None, "seed": None})
+        others = settings | {"split": "validation", "metric": "accuracy", "seed": None}
+        others = key(others | {setting: None})
         rows = self.rows[[others <= found for found in keys(self.rows)]]
         if rows.empty:
             return None
@@ -125,7 +117,10 @@ class Record:
     def add(self, row: dict) -> None:
         """Append a row to the file, which is written whole or not at all."""
         rows = [*self.rows.astype(object).to_dict("records"), row]
-        self.rows = _typed(pd.DataFrame(rows, columns=_columns([*self.rows, *row])))
+        first, *last = [*NAMES, *MEASURED]  # settings stand between
+        names = [name for name in [*self.rows, *row] if name not in [first, *last]]
+        columns = [first, *dict.fromkeys(names), *last]
+        self.rows = _typed(pd.DataFrame(rows, columns=columns))
         self.save(self.file)
 
     def save(self, file: Path) -> None:
@@ -137,8 +132,7 @@ def run(chapter: str, folder: Path | None = None) -> Path:
     """Run what a chapter's record does not hold; return the record, a CSV file.
 
     Each row is stored when it is measured, so an interrupted sweep goes on. What fails
-    is told, and tried again by the next sweep. Raises SweepError for a chapter without
-    a sweep, a damaged record, or one that another sweep is writing.
+    is told, and tried again by the next sweep. Raises SweepError.
     """
     experiments = _experiments(chapter)
     file = (folder or paths.CACHED_EXPERIMENTS) / f"{chapter}_experiments.csv"
@@ -151,15 +145,15 @@ def run(chapter: str, folder: Path | None = None) -> Path:
             for function, settings in experiments(record):
                 shown = (f"{k} {v}" for k, v in settings.items() if v is not None)
                 bar.set_postfix_str(name := ", ".join(shown))
-                if key(settings) not in keys(record.rows):
-                    try:
-                        row = _measure(function, settings)
-                    except Exception as error:
-                        text = first_line(error)
-                        bar.write(f"Failed ({text}): {name}. The others go on.")
-                    else:
-                        record.add(row)
                 bar.update()
+                if key(settings) in keys(record.rows):
+                    continue
+                try:
+                    row = _measure(function, settings)
+                except Exception as error:
+                    bar.write(f"Failed ({first_line(error)}): {name}.")
+                else:
+                    record.add(row)
     except Timeout as error:
         raise SweepError(
             f"Another sweep is writing {file}: wait until it has ended, or end it."
@@ -182,12 +176,9 @@ def published(chapter: str) -> pd.DataFrame:
 
 
 def read(file: Path) -> pd.DataFrame:
-    """Return the rows of a record; none if there is no file.
-
-    Raises SweepError for a damaged record.
-    """
+    """Return the rows of a record, or none. Raises SweepError for a damaged one."""
     if not file.is_file():
-        return pd.DataFrame(columns=_columns([]))
+        return pd.DataFrame(columns=[*NAMES, *MEASURED])
     try:
         # no text, such as "none", stands for a missing value
         rows = pd.read_csv(file, keep_default_na=False, na_values=[""])
@@ -234,9 +225,8 @@ def _experiments(chapter: str) -> Callable:
             f"Chapter {chapter} has no sweep; those that have: {', '.join(CHAPTERS)}."
         )
     module = import_module(f"helpers.experiments.{CHAPTERS[chapter]}")
-    first = ("precision", "this machine", "bfloat16 is much faster")
-    first = (_bf16_is_faster, dict(zip(NAMES, first, strict=True)))
-    return lambda record: chain([first], module.experiments(record))
+    first = dict(zip(NAMES, ("precision", "this machine", FASTER), strict=True))
+    return lambda record: chain([(_bf16, first)], module.experiments(record))
 
 
 def _measure(function: Callable, settings: dict) -> dict:
@@ -247,21 +237,15 @@ def _measure(function: Callable, settings: dict) -> dict:
     score = found.score(metric) if scored else found[metric]
     if not np.isfinite(score.value):
         raise FloatingPointError(f"the {metric} is {score.value}")
-    versions = {name: version(name) for name in ("torch", "transformers")}
-    about = {"threads": torch.get_num_threads(), "date": date.today().isoformat()}
-    seconds = {"seconds": found.seconds} if scored else {}
-    return settings | score._asdict() | seconds | versions | about
+    about = {name: version(name) for name in ("torch", "transformers")}
+    about |= {"threads": torch.get_num_threads(), "date": date.today().isoformat()}
+    about |= {"seconds": found.seconds if scored else None}
+    return settings | score._asdict() | about
 
 
-def _bf16_is_faster() -> dict:
+def _bf16() -> dict:
     faster = metrics.Score(float(hardware.bf16_is_faster()), None, None, None)
-    return {"this machine": {"bfloat16 is much faster": faster}}
-
-
-def _columns(names) -> list[str]:
-    """Return columns once each: the experiment, its settings, what was measured."""
-    settings = dict.fromkeys(name for name in names if name not in [*NAMES, *MEASURED])
-    return ["experiment", *settings, "split", "metric", *MEASURED]
+    return {"this machine": {FASTER: faster}}
 
 
 def _typed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -52,20 +52,18 @@ def classifier(
 
     `train` and `validation` have the columns text and label. Each batch is padded to
     its longest text (`padding` "max_length": to that), and texts of similar length
-    stand together; AdamW, a warm-up over a tenth of the steps, then a straight line
-    down to nothing. Training runs where the model is. `bf16` multiplies matrices in
-    bfloat16, None where that is faster. `options` change any of TrainingArguments. A
-    TruncationWarning says if many texts are cut at `max_length` tokens.
+    stand together; AdamW, a warm-up over a tenth of the steps, then a linear decay to
+    zero, on the model's device. `bf16` multiplies matrices in bfloat16, None where that
+    is faster. `options` change any of TrainingArguments. A TruncationWarning says if
+    many texts are cut.
 
-    With `validation` its loss is logged after each epoch, and what `compute_metrics`,
-    such as `metrics.classification`, makes of the predictions. With `patience`, too,
-    training stops after so many epochs without a lower loss, and the weights of the
-    best epoch come back. `groups` are AdamW's parameter groups, as `freezing.layerwise`
-    makes them. With `folder` a checkpoint is written there after each epoch, and
-    training goes on from the last one that it finds; else nothing is left on disk.
-    Raises ResumeError when the folder holds another run or a finished one.
+    With `validation` its loss is logged after each epoch, and `compute_metrics`, such
+    as `metrics.classification`; with `patience`, too, training stops after so many
+    epochs without a lower loss, and the best weights come back. `groups` are AdamW's,
+    as from `freezing.layerwise`. With `folder` a checkpoint is kept there of the last
+    epoch, and training goes on from it; ResumeError if the folder holds another run.
     """
-    validating, on_card = bool(validation), hardware.is_card(model.device)
+    on_card, when = hardware.is_card(model.device), "epoch" if validation else "no"
     train = encode(train, model, tokenizer, max_length)
     validation = validation and encode(validation, model, tokenizer, max_length)
     settings = {
@@ -78,8 +76,8 @@ def classifier(
         "seed": seed,
         "use_cpu": not on_card,
         "bf16": hardware.bf16_is_faster(model.device.type) if bf16 is None else bf16,
-        "eval_strategy": "epoch" if validating else "no",
-        "logging_strategy": "epoch" if validating else "no",
+        "eval_strategy": when,
+        "logging_strategy": when,
         "save_strategy": "epoch" if folder or patience else "no",
         "save_total_limit": 1,
         "save_only_model": not folder,
@@ -88,12 +86,10 @@ def classifier(
         "disable_tqdm": True,
         "dataloader_pin_memory": on_card,
     } | options
-    stop = [EarlyStoppingCallback(patience)] if patience else []
     if folder:
         gradual = any(isinstance(each, freezing.Gradual) for each in callbacks)
         data = train[:], validation and validation[:]
-        run = _fingerprint(model, groups, (settings, patience, padding, gradual, data))
-        _claim(Path(folder), run)
+        _claim(Path(folder), model, groups, settings, patience, padding, gradual, data)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         trainer = Trainer(
             model,
@@ -103,9 +99,11 @@ def classifier(
             data_collator=DataCollatorWithPadding(tokenizer, padding, max_length),
             compute_metrics=compute_metrics,
             optimizers=(torch.optim.AdamW(groups), None) if groups else (None, None),
-            callbacks=[*callbacks, *stop],
+            callbacks=[*callbacks],
         )
         trainer.remove_callback(PrinterCallback)
+        if patience:
+            trainer.add_callback(EarlyStoppingCallback(patience))
         trainer.train(resume_from_checkpoint=folder and get_last_checkpoint(folder))
     if folder:
         paths.write(Path(folder) / RUN, FINISHED)
@@ -114,25 +112,16 @@ def classifier(
     return trainer
 
 
-def _fingerprint(model, groups, things) -> str:
-    """Return a hash of all that decides how a training ends, before its first step."""
+def _claim(folder: Path, model, groups, *others) -> None:
+    """Note in a folder the hash of all that decides how a training ends."""
     weights = {name: w.cpu().float().numpy() for name, w in model.state_dict().items()}
     trainable = [name for name, p in model.named_parameters() if p.requires_grad]
-    sizes = [
-        group | {"params": [p.numel() for p in group["params"]]}
-        for group in groups or []
-    ]
+    groups = [group | {"params": len(group["params"])} for group in groups or []]
     versions = torch.__version__, transformers.__version__
-    return joblib.hash((str(model.config), weights, trainable, sizes, versions, things))
-
-
-def _claim(folder: Path, run: str) -> None:
-    """Note a run in its folder, unless that holds anything but this very run."""
-    file = folder / RUN
+    run = str(model.config), weights, trainable, groups, versions, others
+    file, run = folder / RUN, joblib.hash(run)
     noted = file.read_text(encoding="utf-8") if file.is_file() else ""
-    if noted == run:
-        return
-    if folder.is_dir() and any(folder.iterdir()):
+    if noted != run and folder.is_dir() and any(folder.iterdir()):
         found = "a finished run" if noted == FINISHED else "another run or other files"
         raise ResumeError(
             f"The folder {folder} holds {found}: name another folder, or delete it to "

@@ -36,17 +36,10 @@ def subset(size: int, seed: int) -> Dataset:
     return train if size == len(train) else corpora.subset(train, size, seed)
 
 
-def new_classifier(
-    seed: int,
-    num_labels: int = 2,
-    dropout: float | None = None,
-    weights: dict | None = None,
-    device=None,
-):
+def new_classifier(seed: int, num_labels=2, dropout=None, weights=None, device=None):
     """Return MiniLM with a randomly initialised head, equal for equal seeds.
 
-    `dropout` replaces the model's own, `weights` all weights, those of the head, too;
-    `device` as in `encoders.load_text`.
+    `dropout` replaces the model's own, `weights` all weights, those of the head, too.
     """
     torch.manual_seed(seed)
     options = {"attn_implementation": "eager", "dtype": torch.float32}
@@ -61,10 +54,7 @@ def new_classifier(
 
 
 def course_recipe(data: Dataset, seed: int, device=None) -> Trainer:
-    """Fine-tune all weights, in batches of 16 texts of similar length.
-
-    Matrices are multiplied in bfloat16 where that is measured to be much faster.
-    """
+    """Fine-tune all weights, in batches of 16 texts of similar length."""
     return fine_tune("all", data, seed, 1e-4, device=device, bf16=None)
 
 
@@ -125,11 +115,7 @@ def _cross_validated(run, data: Dataset, seed: int, folds: int) -> int:
     for train, held_out in splitter.split(data["text"][:], data["label"][:]):
         for epochs in EPOCHS_TRIED:
             model = run(data=data.select(train), seed=seed, epochs=epochs).model
-            right[epochs] += accuracy(model, data.select(held_out))
+            unseen = data.select(held_out)
+            found = encoders.logits(model, tokenizer(), unseen["text"]).argmax(1)
+            right[epochs] += metrics.accuracy(found, unseen["label"][:]).value
     return max(right, key=right.get)
-
-
-def accuracy(model, data: Dataset) -> float:
-    """Return the fraction of texts that a model classifies right."""
-    predictions = encoders.logits(model, tokenizer(), data["text"]).argmax(1)
-    return metrics.accuracy(predictions, data["label"][:]).value

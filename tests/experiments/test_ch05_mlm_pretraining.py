@@ -111,7 +111,7 @@ def updates(monkeypatch):
 
 def test_the_mlm_head_is_trained_first_and_learning_rates_decay(sequences, updates):
     before = BertModel.from_pretrained(encoders.locate("minilm")).state_dict()
-    after = runs.adapted_weights(**ADAPTATION)
+    after = runs.remembered(runs.adapted_weights)(**ADAPTATION)
     head, both = updates[:2], updates[2:]
     assert [lr for lr, _ in head] == pytest.approx([1e-3, 5e-4])
     assert [lr for lr, _ in both] == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
@@ -122,12 +122,12 @@ def test_the_mlm_head_is_trained_first_and_learning_rates_decay(sequences, updat
 
 
 def test_adaptation_is_computed_once(sequences, updates):
-    first = runs.adapted_weights(**ADAPTATION)
+    first = runs.remembered(runs.adapted_weights)(**ADAPTATION)
     number = len(updates)
-    again = runs.adapted_weights(**ADAPTATION)
+    again = runs.remembered(runs.adapted_weights)(**ADAPTATION)
     assert len(updates) == number
     assert all(torch.equal(first[name], again[name]) for name in first)
-    runs.adapted_weights(**ADAPTATION | {"adaptation_steps": 3})
+    runs.remembered(runs.adapted_weights)(**ADAPTATION | {"adaptation_steps": 3})
     assert len(updates) > number
 
 
@@ -143,7 +143,7 @@ def test_what_is_probed_has_the_adapted_weights(sequences, monkeypatch):
     own = {"strategy": "frozen", "train_size": 12, "seed": 0, "C": 1}
     runs.probed("minilm", runs.ADAPTED, **own, **ADAPTATION)
     weight = "encoder.layer.0.output.dense.weight"
-    adapted = runs.adapted_weights(**ADAPTATION)[weight]
+    adapted = runs.remembered(runs.adapted_weights)(**ADAPTATION)[weight]
     assert torch.equal(seen[-1][weight], adapted)
     runs.probed("minilm", runs.PRE_TRAINED, **own)
     assert not torch.equal(seen[-1][weight], adapted)

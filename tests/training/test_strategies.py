@@ -47,11 +47,15 @@ def test_early_stopping_watches_sentences_that_it_does_not_train_on(fits):
 def test_cross_validation_takes_the_epochs_that_are_right_most_often(fits, monkeypatch):
     held = []
 
-    def accuracy(model, data):
-        held.append(data["text"][:])
-        return 0.9 if fits[-1]["epochs"] == 5 else 0.8
+    def logits(model, tokenizer, texts):
+        held.append(texts[:])
+        return torch.zeros(len(texts), 2)
 
-    monkeypatch.setattr(strategies, "accuracy", accuracy)
+    def accuracy(predictions, labels):
+        return SimpleNamespace(value=0.9 if fits[-1]["epochs"] == 5 else 0.8)
+
+    monkeypatch.setattr(strategies.encoders, "logits", logits)
+    monkeypatch.setattr(strategies.metrics, "accuracy", accuracy)
     data = strategies.subset(30, 0)
     strategies.fine_tune("all", data, 0, 1e-4, epochs=None, folds=3)
     assert fits[-1]["epochs"] == 5
