@@ -66,11 +66,7 @@ def experiments(record):
         for seed in SUBSETS:
             one = own | {"regularisation": name, "seed": seed} | options
             yield from ((remembered(fine_tuned), one | each) for each in measured)
-    yield from _all_sentences(record)
-
-
-def _all_sentences(record):
-    """With all sentences: which text beside them helps, and which ensemble."""
+    # with all sentences: which text beside them helps, and which ensemble
     own, run = {"experiment": "all sentences"} | TEST, remembered(fine_tuned)
     texts = remembered(tfidf), own | WITH_REVIEWS
     yield from tuned(record, *texts, "C", (1, 10, 100), [0])

@@ -26,20 +26,19 @@ OPTIMIZER, REST = "optimizers", "all else"
 
 
 class Speed(NamedTuple):
-    """What training got out of the machine."""
+    """Weights of a model, tokens and 10^9 counted operations per second."""
 
-    weights: int  # of the whole model
-    tokens: float  # per second
-    gflops: float  # 10^9 counted operations per second
+    weights: int
+    tokens: float
+    gflops: float
 
 
 def operations_per_token(recipe, model) -> float:
     """Count the operations that training spends on a token (Kaplan et al. 2020).
 
     Each weight of a matrix is multiplied and added once in the forward pass and twice
-    in the backward pass: 6 operations. The embedding matrix costs as much only as the
-    output layer, at positions that are predicted. Attention's own products, small in
-    short sequences, and the optimizers are left out.
+    in the backward pass: 6 operations; of the embeddings, only the output layer at
+    predicted positions. Left out are attention's own products and the optimizers.
     """
     matrices = sum(p.numel() for p in model.parameters() if p.ndim == 2)
     embeddings = (m for m in model.modules() if isinstance(m, torch.nn.Embedding))
@@ -71,10 +70,9 @@ def fractions(recipe, tokenizer, shape: Shape = OWN, device=None) -> dict[str, f
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler prints
     with profiler.profile() as seen:
         take_step(WARM_UP)
-    events = seen.events()
-    accelerated = any(event.kernels for event in events)
+    accelerated = any(event.kernels for event in seen.events())
     spent = dict.fromkeys([*WORK, OPTIMIZER, REST], 0.0)
-    for event in events:
+    for event in seen.events():
         kernels = sum(kernel.duration for kernel in event.kernels)
         spent[_work(event)] += kernels if accelerated else event.self_cpu_time_total
     total = sum(spent.values())

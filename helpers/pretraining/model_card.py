@@ -16,7 +16,7 @@ TASKS = {
     "whole, 15 % masked",
     "clm": "predict\nthe next token",
 }
-ELSEWHERE = {"objective", "vocabulary", "corpus", "steps", "tokens"}  # not a setting
+NO_SETTING = {"objective", "vocabulary", "corpus", "steps", "tokens"}
 REVIEWS = "IMDB reviews without their labels (Maas et al. 2011, training half)"
 CARD = """---
 license: apache-2.0
@@ -27,18 +27,18 @@ language: en
 Made by `python -m helpers pretrain {recipe[objective]}`, a command of the course
 *Pre-trained Models, Measured*. It started from random weights and learned to {task}.
 
-**Data.** {source}:
-{documents[train]:,} documents, {tokens[train]:,} tokens, read {epochs:.1f} times.
-Left out were duplicates, flawed texts, and every document that shares 13 words in a row
-with a text that is tested on. Another {documents[validation]:,} documents served to
-watch the training, and {documents[test]:,} to test, once, at the end.
+**Data.** {source}: {documents[train]:,} documents,
+{tokens[train]:,} tokens, read {epochs:.1f} times. Left out were duplicates, flawed
+texts, and every document that shares 13 words in a row with a text that is tested on.
+Another {documents[validation]:,} documents served to watch the training, and
+{documents[test]:,} to test, once, at the end.
 
 **Recipe.** {recipe[steps]:,} steps of {recipe[tokens]:,} tokens in sequences of
-{context}; Muon for the matrices of the layers (Jordan et al. 2024), AdamW for the rest;
-a warm-up, then a linear decay to zero; no weight decay of vectors; no dropout.
+{context}; Muon for the layers' matrices (Jordan et al. 2024), AdamW for the rest; a
+warm-up, then a linear decay to zero; no weight decay of vectors; no dropout.
 {settings}.
-{cores} cores, {hours:.1f} hours, torch {versions[torch]}, transformers
-{versions[transformers]}, {date}.
+{cores} cores, {hours:.1f} hours, {date}; torch {versions[torch]}, transformers
+{versions[transformers]}.
 
 **Held-out figures** (95 % intervals over documents or sequences; n predicted tokens)
 
@@ -48,10 +48,10 @@ a warm-up, then a linear decay to zero; no weight decay of vectors; no dropout.
 
 ![Loss in nats, from {first:.1f} to {last:.2f}, held out {final:.2f}](curve.png)
 
-**Limits.** It has {parameters:.1f} million parameters and a vocabulary of
-{vocabulary:,} tokens, and reads at most {context} of them. It knows nothing but the
-texts it read, states no facts, and is no basis for any decision about people. Weights
-are stored in half precision; load them with `dtype=torch.float32`.
+**Limits.** It has {parameters:.1f} million parameters and {vocabulary:,} tokens, and
+reads at most {context} of them. It knows nothing but the texts it read, states no
+facts, and is no basis for any decision about people. Weights are stored in half
+precision; load them with `dtype=torch.float32`.
 
 **Biases.** The model repeats the tastes of those who wrote its texts, and their insults
 and stereotypes about women, nations and groups. Names of real people appear in what it
@@ -64,12 +64,11 @@ def write_card(folder: Path) -> None:
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     log = pd.read_csv(folder / "log.csv")
-    recipe, last = results["recipe"], log.iloc[-1]
-    objective = recipe["objective"]
+    objective, last = results["recipe"]["objective"], log.iloc[-1]
     settings = [
         f"{name.replace('_', ' ')} {value}"
-        for name, value in recipe.items()
-        if name not in ELSEWHERE
+        for name, value in results["recipe"].items()
+        if name not in NO_SETTING
         and (objective == "mlm" or not name.startswith(("mlm_", "short_")))
     ]
     rows = []
@@ -89,8 +88,8 @@ def write_card(folder: Path) -> None:
         first=log["loss"][0],
         last=last["loss"],
         final=last["held_out_loss"],
-        parameters=(folder / "model.safetensors").stat().st_size / 2e6,
         vocabulary=config["vocab_size"],
+        parameters=(folder / "model.safetensors").stat().st_size / 2e6,
     )
     paths.write(folder / "README.md", text)
     curve(log).savefig(folder / "curve.png")

@@ -7,25 +7,28 @@ run that was killed goes on from its last checkpoint to the very same weights.
 import time
 from dataclasses import asdict, replace
 from importlib.metadata import version
-from pathlib import Path
 
 import joblib
+import numpy as np
+import pandas as pd
 import torch
 from filelock import Timeout
 from tqdm import tqdm
 
-from helpers import course, hardware
+from helpers import course, hardware, metrics
 from helpers.data import corpora
 from helpers.metrics import Score
 from helpers.models import language_models, tokenizers
 from helpers.models.language_models import CONTEXT
-from helpers.pretraining import costs, evaluation, model_card, run_folder
+from helpers.models.ngrams import Trigram
+from helpers.pretraining import costs, model_card, run_folder
 from helpers.pretraining.recipes import Recipe, initialise, step
 from helpers.pretraining.run_folder import PretrainError
 
 SAVE_SECONDS = 180
 LOG_ROWS, HELD_OUT_EVERY = 200, 10  # rows in a log; every tenth has a held-out loss
 HELD_OUT_WHILE_TRAINING = 32_768  # tokens of the validation split
+TESTED = 200_000  # tokens of the test split: about 700 reviews
 OVERHEAD = 0.95  # the rest of the time evaluates and saves
 CHOSEN_AT_START = ("steps", "precision")  # by measuring; the state remembers them
 DISK_FULL = ("No space left", "quota exceeded", "not enough space")
@@ -33,35 +36,26 @@ TOKENIZERS = {"mlm": tokenizers.wordpiece, "clm": tokenizers.byte_pairs}
 
 
 def run(
-    objective: str,
-    out: Path,
-    *,
-    minutes: float | None = None,
-    steps: int | None = None,
-    corpus: Path | None = None,
-    resume: bool = False,
-    device=None,
+    objective, out, *, minutes=None, steps=None, corpus=None, resume=False, device=None
 ) -> dict[str, Score]:
     """Pre-train one model into the folder `out` and return its held-out figures.
 
     The budget is either `minutes`, which becomes a number of steps by timing a few, or
-    `steps`; with `resume` it is that of the interrupted run. `corpus` is a text file
-    with one document per line, else the unlabelled film reviews. Raises PretrainError,
-    or `corpora.CorpusError` for an unusable file.
+    `steps`; with `resume` it is that of the interrupted run. `corpus` is the Path of a
+    text file with one document per line, else the unlabelled film reviews. Raises
+    PretrainError, or `corpora.CorpusError` for an unusable file.
     """
     try:
         with run_folder.claim(out, resume):
             return _run(objective, out, corpus, minutes, steps, resume, device)
     except Timeout as error:
         raise PretrainError(
-            f"Another run is training in {out}: wait until it has ended, or name "
-            "another --out."
+            f"Another run is training in {out}: wait for its end or name another --out."
         ) from error
     except FloatingPointError as error:
         raise PretrainError(
-            f"The training diverged ({error}): the last checkpoint is whole, but would "
-            f"end there again, so lower `learning_rate` in {Recipe.__module__} and "
-            "start anew with another --out."
+            f"The training diverged ({error}), as it would again: start anew with "
+            f"another --out and a lower `learning_rate` in {Recipe.__module__}."
         ) from error
     except Exception as error:  # the tokenizers' own is no OSError
         if not any(words in str(error) for words in DISK_FULL):
@@ -98,15 +92,22 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
         start = {"done": 0, "seconds": 0.0, "log": []}
         recipe = replace(recipe, precision=hardware.precision(model.device.type))
         if steps is None:
-            recipe = replace(recipe, steps=_within(minutes, recipe, tokenizer, device))
+            speed = costs.speed(recipe, tokenizer, device=device).tokens
+            steps = int(minutes * 60 * OVERHEAD * speed / recipe.tokens)
+            if not steps:
+                raise PretrainError(
+                    f"{minutes:g} minutes are too short for one step: give more "
+                    "--minutes."
+                )
+            recipe = replace(recipe, steps=steps)
         tokenizer.save_pretrained(out)
     _train(recipe, model, optimizers, tokenizer, sequences, out, **start)
-    figures = evaluation.figures(objective, model, tokenizer, texts, sequences)
+    scores = figures(objective, model, tokenizer, texts, sequences)
     run_folder.save_model(out, model)
-    run_folder.save_results(out, recipe, corpus, figures, texts, sequences)
+    run_folder.save_results(out, recipe, corpus, scores, texts, sequences)
     model_card.write_card(out)
     (out / run_folder.STATE).unlink()
-    return figures
+    return scores
 
 
 def _check_length(texts, sequences, context: int, corpus) -> None:
@@ -121,18 +122,6 @@ def _check_length(texts, sequences, context: int, corpus) -> None:
             f"on, but training needs {needed} sequences and testing 2 documents that "
             "fill 2 sequences. Give it more text."
         )
-
-
-def _within(minutes: float, recipe: Recipe, tokenizer, device) -> int:
-    """Turn a budget in minutes into steps, by timing some that are thrown away."""
-    speed = costs.speed(recipe, tokenizer, device=device).tokens
-    steps = int(minutes * 60 * OVERHEAD * speed / recipe.tokens)
-    if steps < 1:
-        raise PretrainError(
-            f"{minutes:g} minutes are too short for one step, which takes "
-            f"{recipe.tokens / speed:.2f} seconds here: give more --minutes."
-        )
-    return steps
 
 
 def _train(recipe, model, optimizers, tokenizer, sequences, out, done, seconds, log):
@@ -161,7 +150,8 @@ def _train(recipe, model, optimizers, tokenizer, sequences, out, done, seconds, 
             seconds = round(time.monotonic() - begin, 1)
             tokens = done * recipe.tokens
             log.append((done, tokens, seconds, learning_rate, loss, held_out))
-            run_folder.save_log(out, log)
+            rows = pd.DataFrame(log, columns=run_folder.COLUMNS)
+            rows.to_csv(out / run_folder.LOG, index=False, lineterminator="\n")
 
 
 def _held_out_loss(model, tokenizer, sequences) -> float:
@@ -198,4 +188,44 @@ def _identity(recipe: Recipe, model) -> dict:
         "transformers": version("transformers"),
         "number of threads": torch.get_num_threads(),
         "device": model.device.type,
+    }
+
+
+def figures(objective: str, model, tokenizer, texts, sequences) -> dict[str, Score]:
+    """Evaluate a model and its counting baselines on the test split, once.
+
+    For `clm` these are perplexities, with 95 % intervals over reviews; for `mlm`
+    accuracy and perplexity on masked tokens, with intervals over sequences.
+    """
+    model.eval()
+    if objective == "mlm":
+        return _masked_figures(model, tokenizer, sequences)
+    test, validation = (
+        tokenizers.stream(texts[split]["text"], tokenizer)[:TESTED]
+        for split in ("test", "validation")
+    )
+    review = (test == tokenizer.eos_token_id).cumsum(0)[1:-1].numpy()  # of test[2:]
+    train = sequences["train"].flatten().numpy()
+    trigram = Trigram(train, validation.numpy(), len(tokenizer))
+    unigram = (trigram.singles + 1) / (trigram.singles + 1).sum()
+    losses = {
+        "perplexity": language_models.next_token_losses(model, test)[1:].numpy(),
+        "trigram_perplexity": trigram.losses(test.numpy()),
+        "unigram_perplexity": -np.log(unigram[test[2:].numpy()]),
+    }
+    return {name: metrics.perplexity(each, review) for name, each in losses.items()}
+
+
+def _masked_figures(model, tokenizer, sequences) -> dict[str, Score]:
+    test = sequences["test"][: TESTED // sequences["test"].shape[1]]
+    losses, hits = language_models.masked_scores(model, tokenizer, test)
+    _, labels = language_models.mask(test, tokenizer, language_models.MASK_SEED)
+    sequence, position = (labels != -100).nonzero(as_tuple=True)
+    counts = sequences["train"].flatten().bincount(minlength=len(tokenizer))
+    counts[tokenizer.all_special_ids] = 0
+    unigram_hits = labels[sequence, position] == counts.argmax()
+    return {
+        "masked_accuracy": metrics.clustered(hits.numpy(), sequence.numpy()),
+        "unigram_accuracy": metrics.clustered(unigram_hits.numpy(), sequence.numpy()),
+        "masked_perplexity": metrics.perplexity(losses.numpy(), sequence.numpy()),
     }

@@ -48,8 +48,7 @@ def initialise(recipe: Recipe, tokenizer, shape: Shape = OWN, device=None):
 
     The layers' matrices get Muon (Jordan et al. 2024), which learns more from a token
     than AdamW does; its steps are scaled to AdamW's size, so one learning rate serves
-    both. Embedding matrices and vectors get AdamW. Random numbers are drawn before the
-    model moves to the device, so every device starts from the same weights.
+    both. Embedding matrices and vectors get AdamW. The device changes no weight.
     """
     torch.manual_seed(recipe.seed)
     model = language_models.build(recipe.objective, tokenizer, shape)

@@ -8,7 +8,6 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-import pandas as pd
 import torch
 from filelock import FileLock
 from safetensors.torch import save
@@ -58,12 +57,6 @@ def claim(out: Path, resume: bool):
         yield
 
 
-def save_log(out: Path, log: list[tuple]) -> None:
-    """Write the rows of a log."""
-    rows = pd.DataFrame(log, columns=COLUMNS)
-    paths.write(out / LOG, rows.to_csv(index=False, lineterminator="\n"))
-
-
 def save_state(out: Path, model, optimizers: list, **values) -> None:
     """Write the states of model and optimizers, and plain values."""
     content = io.BytesIO()
@@ -75,7 +68,8 @@ def save_state(out: Path, model, optimizers: list, **values) -> None:
 def load_state(out: Path):
     """Return what `save_state` wrote, and the tokenizer of the run."""
     try:
-        state = torch.load(out / STATE, map_location="cpu", weights_only=True)
+        device = torch.get_default_device()  # whatever the state was saved from
+        state = torch.load(out / STATE, device, weights_only=True)
         return state, AutoTokenizer.from_pretrained(out)
     except Exception as error:  # each kind of damage raises another one
         raise PretrainError(

@@ -8,13 +8,7 @@ import joblib
 import torch
 import transformers
 from datasets import Dataset
-from transformers import (
-    DataCollatorWithPadding,
-    EarlyStoppingCallback,
-    PrinterCallback,
-    Trainer,
-    TrainingArguments,
-)
+from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from helpers import hardware, paths
@@ -101,9 +95,9 @@ def classifier(
             optimizers=(torch.optim.AdamW(groups), None) if groups else (None, None),
             callbacks=[*callbacks],
         )
-        trainer.remove_callback(PrinterCallback)
+        trainer.remove_callback(transformers.PrinterCallback)
         if patience:
-            trainer.add_callback(EarlyStoppingCallback(patience))
+            trainer.add_callback(transformers.EarlyStoppingCallback(patience))
         trainer.train(resume_from_checkpoint=folder and get_last_checkpoint(folder))
     if folder:
         paths.write(Path(folder) / RUN, FINISHED)

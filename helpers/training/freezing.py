@@ -17,11 +17,7 @@ TRAINABLE = tuple(PARTS)
 
 
 def train_only(model, trainable: str) -> encoders.Count:
-    """Freeze all of a classifier but one of `TRAINABLE`; count its parameters.
-
-    The head is what the pre-trained model did not bring along; it is trained in all
-    cases but `nothing`. Raises ValueError for another name.
-    """
+    """Freeze all of a classifier but one of `TRAINABLE`; count its parameters."""
     if trainable not in TRAINABLE:
         raise ValueError(
             f"There is no '{trainable}' to train: name one of {', '.join(TRAINABLE)}."
@@ -47,8 +43,7 @@ def blocks(model) -> list[torch.nn.Module]:
 def layerwise(model, learning_rate: float, decay: float = 0.9) -> list[dict]:
     """Return AdamW's parameter groups: the learning rate shrinks by `decay` per block.
 
-    The head has `learning_rate`, the layer under it `learning_rate * decay`, and so on
-    down to the embeddings: lower blocks are more general (Howard and Ruder 2018).
+    It is that of the head; lower blocks are more general (Howard and Ruder 2018).
     """
     groups = []
     for block in reversed(blocks(model)):
@@ -61,8 +56,7 @@ def layerwise(model, learning_rate: float, decay: float = 0.9) -> list[dict]:
 class Gradual(TrainerCallback):
     """Unfreeze a classifier from the head down, evenly over the first half of training.
 
-    Training begins with the head alone; after half of the steps everything but the
-    embeddings is trained (after Howard and Ruder 2018: there a layer per epoch).
+    The embeddings stay frozen (Howard and Ruder 2018 unfreeze a layer per epoch).
     """
 
     def on_step_begin(self, args, state, control, model=None, **others):

@@ -68,7 +68,6 @@ def measured(work: Callable[[], object], device=None) -> int:
         pool.submit(hardware.release_freed_memory).result()
         begin = process.memory_info()
         mapped = getattr(begin, "shared", 0)  # files; Linux alone tells
-
         doing, highest = pool.submit(work), 0
         while not doing.done():
             hardware.trim_freed_memory()

@@ -9,7 +9,7 @@ from datasets import Dataset, DatasetDict
 
 from helpers import metrics
 from helpers.models import language_models, tokenizers
-from helpers.pretraining import evaluation
+from helpers.pretraining import pretrain
 
 SMALL = language_models.Shape(1, 16, 2, context=32)
 
@@ -45,7 +45,7 @@ def mlm(texts):
 
 def test_next_tokens_are_those_of_the_test_split_but_the_first_two(clm, texts):
     model, tokenizer, data = clm
-    figures = evaluation.figures("clm", model, tokenizer, texts, data)
+    figures = pretrain.figures("clm", model, tokenizer, texts, data)
     assert not model.training
     test = tokenizers.stream(texts["test"]["text"], tokenizer)
     assert {figure.n for figure in figures.values()} == {len(test) - 2}
@@ -55,7 +55,7 @@ def test_next_tokens_are_those_of_the_test_split_but_the_first_two(clm, texts):
 
 def test_single_tokens_are_counted_in_the_training_split(clm, texts):
     model, tokenizer, data = clm
-    figures = evaluation.figures("clm", model, tokenizer, texts, data)
+    figures = pretrain.figures("clm", model, tokenizer, texts, data)
     seen = Counter(data["train"].flatten().tolist())
     total = data["train"].numel() + len(tokenizer)
     test = tokenizers.stream(texts["test"]["text"], tokenizer)[2:].tolist()
@@ -65,7 +65,7 @@ def test_single_tokens_are_counted_in_the_training_split(clm, texts):
 
 
 def test_trigrams_beat_unigrams_which_beat_a_new_model(clm, texts):
-    figures = evaluation.figures("clm", *clm[:2], texts, clm[2])
+    figures = pretrain.figures("clm", *clm[:2], texts, clm[2])
     three, one, none = (
         figures[name]
         for name in ("trigram_perplexity", "unigram_perplexity", "perplexity")
@@ -76,7 +76,7 @@ def test_trigrams_beat_unigrams_which_beat_a_new_model(clm, texts):
 
 def test_the_interval_is_over_reviews(clm, texts):
     model, tokenizer, data = clm
-    figures = evaluation.figures("clm", model, tokenizer, texts, data)
+    figures = pretrain.figures("clm", model, tokenizer, texts, data)
     losses = language_models.next_token_losses(
         model, tokenizers.stream(texts["test"]["text"], tokenizer)
     )[1:]
@@ -87,22 +87,22 @@ def test_the_interval_is_over_reviews(clm, texts):
 
 
 def test_no_more_than_the_first_tokens_are_read(clm, mlm, texts, monkeypatch):
-    monkeypatch.setattr(evaluation, "TOKENS", 640)
-    for figure in evaluation.figures("clm", *clm[:2], texts, clm[2]).values():
+    monkeypatch.setattr(pretrain, "TESTED", 640)
+    for figure in pretrain.figures("clm", *clm[:2], texts, clm[2]).values():
         assert figure.n == 638
     model, tokenizer, data = mlm
     _, labels = language_models.mask(
         data["test"][:20], tokenizer, language_models.MASK_SEED
     )
-    for figure in evaluation.figures("mlm", model, tokenizer, texts, data).values():
+    for figure in pretrain.figures("mlm", model, tokenizer, texts, data).values():
         assert figure.n == (labels != -100).sum()
 
 
 def test_masked_tokens_are_scored_on_masks_that_never_change(mlm, texts):
     model, tokenizer, data = mlm
-    first = evaluation.figures("mlm", model, tokenizer, texts, data)
+    first = pretrain.figures("mlm", model, tokenizer, texts, data)
     torch.manual_seed(99)
-    assert evaluation.figures("mlm", model, tokenizer, texts, data) == first
+    assert pretrain.figures("mlm", model, tokenizer, texts, data) == first
     losses, hits = language_models.masked_scores(model, tokenizer, data["test"])
     assert first["masked_accuracy"].value == pytest.approx(hits.float().mean().item())
     assert first["masked_perplexity"].value == pytest.approx(losses.mean().exp().item())
@@ -111,7 +111,7 @@ def test_masked_tokens_are_scored_on_masks_that_never_change(mlm, texts):
 
 def test_the_baseline_always_predicts_the_most_frequent_token(mlm, texts):
     model, tokenizer, data = mlm
-    figures = evaluation.figures("mlm", model, tokenizer, texts, data)
+    figures = pretrain.figures("mlm", model, tokenizer, texts, data)
     special = set(tokenizer.all_special_ids)
     seen = Counter(i for i in data["train"].flatten().tolist() if i not in special)
     _, labels = language_models.mask(data["test"], tokenizer, language_models.MASK_SEED)
@@ -128,6 +128,6 @@ def test_a_model_that_knows_all_is_always_right(mlm, texts, monkeypatch):
 
     monkeypatch.setattr(language_models, "masked_logits", oracle)
     model, tokenizer, data = mlm
-    figures = evaluation.figures("mlm", model, tokenizer, texts, data)
+    figures = pretrain.figures("mlm", model, tokenizer, texts, data)
     assert figures["masked_accuracy"][:3] == (1, 1, 1)
     assert figures["masked_perplexity"].value == pytest.approx(1)

@@ -78,8 +78,8 @@ def card(objective, tmp_path_factory):
         "Another 3,002 documents served",
         "and 3,003 to test",
         "betas [0.85, 0.995], max grad norm 1.25, precision bfloat16",
-        "6 cores, 2.0 hours, torch 2.0.9, transformers 5.0.9, 2026-01-31",
-        "1.3 million parameters and a vocabulary of 8,192 tokens, and reads at most 99",
+        "6 cores, 2.0 hours, 2026-01-31; torch 2.0.9, transformers 5.0.9.",
+        "1.3 million parameters and 8,192 tokens, and reads at most 99",
         "from 8.2 to 6.50, held out 6.75",
         "`dtype=torch.float32`",
     ],
@@ -117,7 +117,7 @@ def test_every_figure_has_a_row_with_its_interval_and_size(card, objective):
 
 def test_a_corpus_of_ones_own_is_named(tmp_path, objective):
     other = finished(tmp_path, objective, "my {odd} corpus.txt")
-    assert "**Data.** my {odd} corpus.txt:\n18,001" in other
+    assert "**Data.** my {odd} corpus.txt: 18,001" in other
     assert "IMDB" not in other
 
 

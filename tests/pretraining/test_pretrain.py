@@ -427,10 +427,15 @@ def test_minutes_become_steps_by_timing_some(objective, corpus, tmp_path, monkey
 
 
 def test_steps_that_are_timed_leave_no_trace(objective, corpus, finished, tmp_path):
+    speed = costs.speed
     with pytest.MonkeyPatch.context() as patch:
-        within = pretrain._within
-        patch.setattr(pretrain, "_within", lambda *given: within(*given) and STEPS)
-        pretrain.run(objective, tmp_path / "run", minutes=5, corpus=corpus)
+
+        def timed(*given, **options):
+            speed(*given, **options)
+            return costs.Speed(0, recipes.Recipe.tokens * (STEPS + 0.5) / 57, 0)
+
+        patch.setattr(costs, "speed", timed)
+        pretrain.run(objective, tmp_path / "run", minutes=1, corpus=corpus)
     assert_same(tmp_path / "run", finished(objective))
 
 
