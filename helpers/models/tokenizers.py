@@ -100,16 +100,18 @@ def cut(model, tokenizer, texts: list[str], max_length: int) -> dict:
             f"max_length is {max_length}, the model reads {positions} tokens."
         )
     encoded = tokenizer(texts, truncation=True, max_length=max_length)
-    pairs = zip(texts, encoded["input_ids"], strict=True)
-    full = [text for text, ids in pairs if len(ids) == max_length]
+    read = [len(ids) for ids in encoded["input_ids"]]
+    full = [text for text, n in zip(texts, read, strict=True) if n == max_length]
     if len(full) > CUT_UNTOLD * len(texts):
-        lengths = [len(ids) for ids in tokenizer(full, verbose=False)["input_ids"]]
-        long = sum(length > max_length for length in lengths)
-        if long > CUT_UNTOLD * len(texts):
+        whole = [len(ids) for ids in tokenizer(full, verbose=False)["input_ids"]]
+        lost = [length - max_length for length in whole if length > max_length]
+        fraction = sum(lost) / (sum(lost) + sum(read))
+        if len(lost) > CUT_UNTOLD * len(texts):
             warnings.warn(
-                f"{long / len(texts):.0%} of {len(texts):,} texts are longer than "
-                f"{max_length} tokens and are cut there: set max_length= (the longest "
-                f"has {max(lengths):,}), or split the texts.",
+                f"{len(lost) / len(texts):.0%} of {len(texts):,} texts are longer than "
+                f"{max_length} tokens and are cut there, and with their ends "
+                f"{fraction:.0%} of all tokens are lost: set max_length= (the longest "
+                f"has {max(whole):,}), or split the texts.",
                 TruncationWarning,
                 stacklevel=4,  # who called `embed_texts` or trained a classifier
             )

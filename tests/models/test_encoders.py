@@ -165,9 +165,11 @@ def test_it_is_told_when_many_texts_are_cut(bert, long, warned):
     if warned:
         assert told[0].category is tokenizers.TruncationWarning
         assert told[0].filename == __file__
+        lost = 3 * 20 / (47 * 4 + 3 * 32)
         assert str(told[0].message) == (
-            "6% of 50 texts are longer than 12 tokens and are cut there: set "
-            "max_length= (the longest has 32), or split the texts."
+            "6% of 50 texts are longer than 12 tokens and are cut there, and with "
+            f"their ends {lost:.0%} of all tokens are lost: set max_length= (the "
+            "longest has 32), or split the texts."
         )
 
 
