@@ -1,7 +1,11 @@
 """Load a model, and refuse files that do not fit: the libraries say nothing of it."""
 
+from pathlib import Path
+
 import torch
 from transformers import AutoConfig, AutoTokenizer
+
+USUAL = ("config.json", "tokenizer.json", "model.safetensors")
 
 
 class CheckpointError(RuntimeError):
@@ -25,9 +29,12 @@ def load(architecture, folder: str, device=None, text=True, **options):
         if misfit := _misfit(model, report, tokenizer):
             raise ValueError(misfit)
     except Exception as error:  # of safetensors, json, transformers: no common base
+        there = Path(folder).is_dir()
+        lacks = [f for f in USUAL if there and not Path(folder, f).exists()]
+        why = "; ".join([first_line(error), *(f"there is no {file}" for file in lacks)])
         raise CheckpointError(
-            f"{folder} cannot be used ({first_line(error)}): the name is wrong, or a "
-            "file missing, damaged or of another model; save or get all of them again."
+            f"{folder} cannot be used ({why}): the name is wrong, or a file missing, "
+            "damaged or of another model; save or get all of them again."
         ) from error
     return model.eval().to(device), tokenizer
 
