@@ -70,7 +70,7 @@ def experiments(record):
     own, run = {"experiment": "all sentences"} | TEST, remembered(fine_tuned)
     texts = remembered(tfidf), own | WITH_REVIEWS
     yield from tuned(record, *texts, "C", (1, 10, 100), [0])
-    own |= {"strategy": "all", "train_size": ALL} | TRAINING
+    own |= TRAINING | {"strategy": "all", "train_size": ALL}
     own |= {"precision": record.precision}
     yield from tuned(record, run, own, "learning_rate", (5e-5, 1e-4), SEEDS)
     own |= {"experiment": "intermediate text"}
@@ -94,9 +94,7 @@ def experiments(record):
     yield ensemble_gain, own | gain
 
 
-def fine_tuned(
-    train_size, seed, precision, recipe="course", intermediate=None, **options
-) -> dict:
+def fine_tuned(train_size, seed, precision, recipe="", intermediate=None, **options):
     """Fine-tune MiniLM, as it comes or after intermediate fine-tuning on IMDB."""
     train = strategies.subset(train_size, seed)
     options.pop("regularisation", None)  # a name for what the other options do
@@ -177,11 +175,10 @@ def intermediate_weights(intermediate: str, precision: str) -> dict:
     side = "left" if length else "right"
     place = encoders.locate("minilm")
     tokenizer = AutoTokenizer.from_pretrained(place, truncation_side=side)
+    data, model = data if length else passages(data), strategies.new_classifier(0)
     options = {"epochs": 1, "learning_rate": 1e-4, "max_length": length or 64}
     options |= {"bf16": precision == "bfloat16"}
-    options |= {"train": data if length else passages(data)}
-    model = strategies.new_classifier(0)
-    fine_tuning.classifier(model, tokenizer, **options)
+    fine_tuning.classifier(model, tokenizer, data, **options)
     return model.state_dict()
 
 

@@ -16,7 +16,8 @@ from helpers import hardware, metrics
 from helpers.data import corpora
 from helpers.experiments.ch03_fine_tuning import TEST, TFIDF, tfidf
 from helpers.experiments.runner import answers, remembered, timed, tuned
-from helpers.models import encoders, language_models, prompt_classifier, tokenizers
+from helpers.models import encoders, language_models, tokenizers
+from helpers.models.prompt_classifier import PROMPT, PromptClassifier, add_prompt
 from helpers.pretraining import recipes
 from helpers.training import fine_tuning, strategies
 
@@ -79,13 +80,11 @@ def _fine_tuned(record, own, size):
     return tuned(*run, LEARNING_RATES[model], SEEDS)
 
 
-def fine_tuned(
-    model, initialisation, strategy, train_size, seed, precision, **options
-) -> dict:
+def fine_tuned(model, initialisation, strategy, train_size, seed, precision, **options):
     """Fine-tune all of a model, with a prompt and its MLM head or with a new head."""
     train = strategies.subset(train_size, seed)
-    prompt = prompt_classifier.PROMPT if strategy == "prompt" else ""
-    data = prompt_classifier.add_prompt(train) if prompt else train
+    prompt = PROMPT if strategy == "prompt" else ""
+    data = add_prompt(train) if prompt else train
     tokenizer = AutoTokenizer.from_pretrained(encoders.locate(model))
     adaptation = {k: options.pop(k) for k in [*options] if k.startswith("adaptation")}
     classifier = build(model, initialisation, strategy, seed, tokenizer, **adaptation)
@@ -98,17 +97,14 @@ def fine_tuned(
 
 
 def build(model, initialisation, strategy, seed, tokenizer, **adaptation):
-    """Return a classifier with the weights of a model or, from scratch, random ones.
-
-    Domain-adaptive pre-training brings no pooler, so that one is random, too.
-    """
+    """Return a classifier with the weights of a model or, from scratch, random ones."""
     torch.manual_seed(seed)
-    kind = BertForSequenceClassification
-    if strategy == "prompt":
-        kind = prompt_classifier.PromptClassifier
+    prompted = strategy == "prompt"
+    kind = PromptClassifier if prompted else BertForSequenceClassification
     place, weights = encoders.locate(model), None
     config = AutoConfig.from_pretrained(place, hidden_dropout_prob=0.1)
     if initialisation == ADAPTED:
+        # they bring no pooler, so that one is random, too
         place, adapted = None, remembered(adapted_weights)(**adaptation)
         weights = {f"bert.{name}": weight for name, weight in adapted.items()}
     classifier = kind.from_pretrained(
@@ -116,7 +112,7 @@ def build(model, initialisation, strategy, seed, tokenizer, **adaptation):
     )
     if initialisation == SCRATCH:
         classifier = kind(classifier.config)
-    return classifier.prepare(tokenizer) if strategy == "prompt" else classifier
+    return classifier.prepare(tokenizer) if prompted else classifier
 
 
 def probed(model, initialisation, strategy, train_size, seed, C, **adaptation) -> dict:
@@ -169,10 +165,7 @@ def adapted_weights(
 def early_pretraining(
     steps, scheduled_steps, sequence_length, mlm_probability, seed, precision
 ) -> dict:
-    """Masked accuracy after the first steps of a recipe, on held-out reviews.
-
-    Each recipe is evaluated on the same sequences of 32 tokens, with BERT's masks.
-    """
+    """Masked accuracy after the first steps of a recipe, on sequences of 32 tokens."""
     place = encoders.locate("course-bert")
     tokenizer = AutoTokenizer.from_pretrained(place)
     settings = {"seed": seed, "precision": precision, "vocabulary": "", "corpus": ""}

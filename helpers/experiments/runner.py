@@ -2,8 +2,8 @@
 
 The module of a chapter has a generator `experiments(record)`. It yields pairs of a
 function and all settings that decide its result; each becomes a row. The function
-takes the settings but for `NAMES`, and returns what was measured by split: `Answers`,
-or a `metrics.Score` by metric. The record tells which settings were best before.
+takes the settings but for `NAMES`, and returns by split `Answers`, or a `metrics.Score`
+by metric. The record tells which settings were best before.
 """
 
 import time
@@ -102,10 +102,7 @@ class Record:
         return ("float32", "bfloat16")[int(faster.iloc[0])] if len(faster) else None
 
     def best(self, setting: str, settings: dict):
-        """Return the value of a setting that was most accurate on validation, or None.
-
-        Compared are means over seeds of rows that have all other settings.
-        """
+        """Return the value most accurate on validation, over seeds, or None."""
         others = settings | {"split": "validation", "metric": "accuracy", "seed": None}
         others = key(others | {setting: None})
         rows = self.rows[[others <= found for found in keys(self.rows)]]
@@ -179,8 +176,7 @@ def read(file: Path) -> pd.DataFrame:
     """Return the rows of a record, or none. Raises SweepError for a damaged one."""
     if not file.is_file():
         return pd.DataFrame(columns=[*NAMES, *MEASURED])
-    try:
-        # no text, such as "none", stands for a missing value
+    try:  # no text, such as "none", stands for a missing value
         rows = pd.read_csv(file, keep_default_na=False, na_values=[""])
         if rows[[*NAMES, "value"]].isna().any(axis=None):
             raise ValueError("a row has no value")
@@ -195,8 +191,7 @@ def read(file: Path) -> pd.DataFrame:
 def tuned(record, function, settings, setting: str, values, seeds, trials=(0,)):
     """Yield runs that choose a setting on validation, then those that test with it.
 
-    The former have the seeds `trials`, the latter `seeds`. Where all of the former
-    failed nothing can be chosen, so there is no test.
+    The former have the seeds `trials`; where all of them failed there is no test.
     """
     for value in values:
         for seed in trials:

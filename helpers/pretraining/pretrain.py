@@ -1,8 +1,4 @@
-"""Pre-train the course's own small BERT and GPT-2 from random weights.
-
-Everything random in a step follows from the run's seed and the number of the step, so a
-run that was killed goes on from its last checkpoint to the very same weights.
-"""
+"""Pre-train the course's own BERT and GPT-2; a killed run goes on to equal weights."""
 
 import time
 from dataclasses import asdict, replace
@@ -40,10 +36,9 @@ def run(
 ) -> dict[str, Score]:
     """Pre-train one model into the folder `out` and return its held-out figures.
 
-    The budget is either `minutes`, which becomes a number of steps by timing a few, or
-    `steps`; with `resume` it is that of the interrupted run. `corpus` is the Path of a
-    text file with one document per line, else the unlabelled film reviews. Raises
-    PretrainError, or `corpora.CorpusError` for an unusable file.
+    The budget is `minutes`, which become steps by timing a few, or `steps`; with
+    `resume` it is that of the interrupted run. `corpus` is the Path of a text file, a
+    document per line, or None: film reviews. Raises PretrainError and CorpusError.
     """
     try:
         with run_folder.claim(out, resume):
@@ -84,7 +79,16 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
         corpus=joblib.hash(sequences["train"].numpy()),
         vocabulary=joblib.hash(tokenizer.backend_tokenizer.to_str()),
     )
-    _check_length(texts, sequences, CONTEXT[objective], corpus)
+    train, needed = len(sequences["train"]), recipe.tokens // CONTEXT[objective]
+    sizes = [len(some) for some in (*texts.values(), *sequences.values())]
+    if train < needed or min(sizes) < 2:
+        tally = f" ({corpora.tally(corpus)})" if corpus else ""
+        raise PretrainError(
+            f"The corpus is too short{tally}: {len(texts['train'])} documents are left "
+            f"to train on ({train} sequences) and {len(texts['test'])} to test on, but "
+            f"training needs {needed} sequences and testing 2 documents that fill 2 "
+            "sequences. Give it more text."
+        )
     model, optimizers = initialise(recipe, tokenizer, device=device)
     if resume:
         recipe, start = _restore(state, recipe, model, optimizers)
@@ -96,8 +100,7 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
             steps = int(minutes * 60 * OVERHEAD * speed / recipe.tokens)
             if not steps:
                 raise PretrainError(
-                    f"{minutes:g} minutes are too short for one step: give more "
-                    "--minutes."
+                    f"{minutes:g} minutes are too short for one step: give it more."
                 )
             recipe = replace(recipe, steps=steps)
         tokenizer.save_pretrained(out)
@@ -108,20 +111,6 @@ def _run(objective, out, corpus, minutes, steps, resume, device) -> dict[str, Sc
     model_card.write_card(out)
     (out / run_folder.STATE).unlink()
     return scores
-
-
-def _check_length(texts, sequences, context: int, corpus) -> None:
-    """Make sure that there is one batch to train on and two texts to test on."""
-    fewest = min(len(texts[split]) for split in ("validation", "test"))
-    size, needed = [len(some) for some in sequences.values()], Recipe.tokens // context
-    if len(sequences["train"]) < needed or min(fewest, *size) < 2:
-        tally = f" ({corpora.tally(corpus)})" if corpus else ""
-        raise PretrainError(
-            f"The corpus is too short{tally}: {len(texts['train'])} documents are left "
-            f"to train on ({len(sequences['train'])} sequences) and {fewest} to test "
-            f"on, but training needs {needed} sequences and testing 2 documents that "
-            "fill 2 sequences. Give it more text."
-        )
 
 
 def _train(recipe, model, optimizers, tokenizer, sequences, out, done, seconds, log):

@@ -1,7 +1,4 @@
-"""The recipe of a pre-training run: its settings, its start, and one of its steps.
-
-Everything random in a step follows from the recipe's seed and the number of the step.
-"""
+"""The recipe of a pre-training run: its settings, its start, and one of its steps."""
 
 from dataclasses import dataclass
 
@@ -67,9 +64,9 @@ def initialise(recipe: Recipe, tokenizer, shape: Shape = OWN, device=None):
 def step(recipe, model, optimizers, tokenizer, sequences, number: int) -> float:
     """Take one step of training and return its loss.
 
-    The number decides sequences (an epoch reads each once, in random order), masks and
-    learning rate. Raises FloatingPointError, and leaves the weights as they are, when
-    loss or gradient is not finite.
+    Number and seed decide sequences (an epoch reads each once, in random order), masks
+    and learning rate. Raises FloatingPointError, and leaves the weights as they are,
+    when loss or gradient is not finite.
     """
     length, seed = sequences.shape[1], recipe.seed * 1_000_003
     size = recipe.tokens // length

@@ -30,11 +30,7 @@ class PretrainError(RuntimeError):
 
 @contextmanager
 def claim(out: Path, resume: bool):
-    """Make the folder of a new run, or find the one to go on with, and lock it.
-
-    Raises PretrainError when files of somebody else, or of another run, stand there,
-    and `filelock.Timeout` while another process trains there.
-    """
+    """Make the folder of a new run, or find the one to go on with, and lock it."""
     if resume and not (out / STATE).is_file():
         raise PretrainError(
             f"There is no interrupted run in {out}: start one without --resume."
@@ -48,11 +44,11 @@ def claim(out: Path, resume: bool):
     with FileLock(out / ".lock", timeout=0):
         there = sorted(f.name for f in out.iterdir() if not f.name.startswith("."))
         if there and not resume:
-            advice = "name an empty or a new folder with --out"
+            found, advice = f"a finished run or something else ({there[0]})", ""
             if STATE in there:
-                advice = f"go on with --resume, or {advice}"
+                found, advice = "an interrupted run", "go on with --resume, or "
             raise PretrainError(
-                f"There is a run, or something else, in {out} ({there[0]}): {advice}."
+                f"There is {found} in {out}: {advice}name an empty or new folder --out."
             )
         yield
 
@@ -82,8 +78,8 @@ def save_model(out: Path, model) -> None:
     """Save the weights in half precision, with their configuration."""
     model.config.dtype = torch.float16
     paths.write(out / "config.json", model.config.to_json_string())
-    names = dict(model.named_parameters())  # tied weights once
-    halves = {name: p.detach().half().contiguous() for name, p in names.items()}
+    named = model.named_parameters()  # tied weights once
+    halves = {name: p.detach().half().contiguous() for name, p in named}
     paths.write(out / MODEL, save(halves, {"format": "pt"}))
 
 

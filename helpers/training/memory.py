@@ -55,8 +55,7 @@ def predicted(model, batch: dict) -> Footprint:
 def measured(work: Callable[[], object], device=None) -> int:
     """Return by how many bytes memory grows while `work` runs, at its highest.
 
-    With `device` a card it is the card's memory; else it is that of the process, where
-    freed blocks are given back first and at each look, so that only those in use count.
+    It is the memory of `device`, if a card, else the process's without freed blocks.
     """
     if device is not None and hardware.is_card(device):
         torch.accelerator.reset_peak_memory_stats(device)

@@ -14,7 +14,6 @@ from helpers.models import encoders
 from helpers.training import fine_tuning, freezing
 
 STRATEGIES = (*freezing.TRAINABLE[1:], "gradual", "layer-wise learning rates")
-EPOCHS = 3
 EPOCHS_TRIED = (1, 3, 5, 10)  # by cross-validation
 
 
@@ -37,10 +36,7 @@ def subset(size: int, seed: int) -> Dataset:
 
 
 def new_classifier(seed: int, num_labels=2, dropout=None, weights=None, device=None):
-    """Return MiniLM with a randomly initialised head, equal for equal seeds.
-
-    `dropout` replaces the model's own, `weights` all weights, those of the head, too.
-    """
+    """Return MiniLM with a random head, equal for equal seeds, or with `weights`."""
     torch.manual_seed(seed)
     options = {"attn_implementation": "eager", "dtype": torch.float32}
     if dropout is not None:
@@ -64,7 +60,7 @@ def fine_tune(
     seed: int,
     learning_rate: float,
     *,
-    epochs: float | None = EPOCHS,
+    epochs: float | None = 3,
     weights: dict | None = None,
     device=None,
     dropout: float | None = None,

@@ -456,8 +456,8 @@ def test_neither_an_interrupted_nor_a_finished_run_is_overwritten(
     interrupted, finished, objective, command, corpus
 ):
     for out, words in (
-        (interrupted, "go on with --resume, or name an empty or a new folder"),
-        (finished(objective), "There is a run, or something else, in"),
+        (interrupted, "There is an interrupted run in"),
+        (finished(objective), "There is a finished run or something else"),
     ):
         before = content(out)
         code, _, err = command(
