@@ -80,10 +80,6 @@ def classifier(
         "disable_tqdm": True,
         "dataloader_pin_memory": on_card,
     } | options
-    if folder:
-        gradual = any(isinstance(each, freezing.Gradual) for each in callbacks)
-        data = train[:], validation and validation[:]
-        _claim(Path(folder), model, groups, settings, patience, padding, gradual, data)
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         trainer = Trainer(
             model,
@@ -98,6 +94,10 @@ def classifier(
         trainer.remove_callback(transformers.PrinterCallback)
         if patience:
             trainer.add_callback(transformers.EarlyStoppingCallback(patience))
+        if folder:
+            gradual = any(isinstance(each, freezing.Gradual) for each in callbacks)
+            data = train[:], validation and validation[:], padding, patience, gradual
+            _claim(Path(folder), model, groups, settings, data)
         trainer.train(resume_from_checkpoint=folder and get_last_checkpoint(folder))
     if folder:
         paths.write(Path(folder) / RUN, FINISHED)

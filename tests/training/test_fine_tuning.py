@@ -195,6 +195,14 @@ def test_a_finished_run_is_not_used_again_in_silence(tokenizer, data, tmp_path):
         fitted(tokenizer, data, folder=tmp_path, epochs=1)
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_a_refused_setting_takes_no_folder(tokenizer, data, tmp_path):
+    for wrong in ({"eval_strategy": "never"}, {"learning_speed": 1}):
+        with pytest.raises((ValueError, TypeError)):
+            fitted(tokenizer, data, folder=tmp_path, epochs=1, **wrong)
+    fitted(tokenizer, data, folder=tmp_path, epochs=1)
+
+
 def test_a_folder_of_something_else_is_left_alone(tokenizer, data, tmp_path):
     (tmp_path / "README.md").write_text("mine")
     with pytest.raises(fine_tuning.ResumeError, match="another run or other files"):
