@@ -12,6 +12,7 @@ from helpers.data import corpora
 from helpers.experiments.runner import answers, remembered, timed, tuned
 from helpers.models import baselines, encoders
 from helpers.training import fine_tuning, strategies
+from helpers.training.strategies import EPOCHS_TRIED
 
 SEEDS, SUBSETS = range(3), range(5)
 LABELS, FEW, ALL = 1000, 200, 6354  # training sentences
@@ -35,7 +36,7 @@ REGULARISATION = {
     "fewer epochs": {"epochs": 3},
     "smaller learning rate": {"learning_rate": 2e-5},
     "augmentation": {"dropped_words": 0.15},
-    "cross-validation": {"epochs": None, "folds": 3},
+    "cross-validation": {"epochs": None, "folds": 3, "tried": str(EPOCHS_TRIED)},
 }
 # what of each IMDB review is read: so many tokens at its end, or its last passages
 INTERMEDIATE = {"last 64 tokens": 64, "last 128 tokens": 128, "last passages": None}
@@ -54,8 +55,9 @@ def experiments(record):
             yield remembered(fine_tuned), own | one
     own = {"experiment": "strategies", "train_size": LABELS} | TEST
     for seed in SUBSETS:
-        for strategy in baselines.LINEAR:
-            yield remembered(linear), own | {"strategy": strategy, "seed": seed}
+        for strategy, (_, tried) in baselines.LINEAR.items():
+            one = {"strategy": strategy, "seed": seed, "tried": str(tried)}
+            yield remembered(linear), own | one
         yield untrained, own | {"strategy": "nothing", "train_size": 0, "seed": seed}
     for strategy, values in LEARNING_RATES.items():
         run = remembered(fine_tuned), own | TRAINING | {"strategy": strategy}
@@ -97,7 +99,8 @@ def experiments(record):
 def fine_tuned(train_size, seed, precision, recipe="", intermediate=None, **options):
     """Fine-tune MiniLM, as it comes or after intermediate fine-tuning on IMDB."""
     train = strategies.subset(train_size, seed)
-    options.pop("regularisation", None)  # a name for what the other options do
+    for name in ("regularisation", "tried"):  # names for what the other options do
+        options.pop(name, None)
     options |= {"data": train, "seed": seed, "bf16": precision == "bfloat16"}
     if recipe == "articles":  # no warm-up, and every text padded
         options |= {"padding": "max_length", "train_sampling_strategy": "random"}
@@ -118,8 +121,8 @@ def untrained(strategy, train_size, seed) -> dict:
     return answers(predict, strategies.sentences()["train"])
 
 
-def linear(strategy, train_size, seed) -> dict:
-    """A linear classifier; its C is the best of several on validation sentences."""
+def linear(strategy, train_size, seed, tried) -> dict:
+    """A linear classifier; of the values of C tried, validation chooses."""
     train = strategies.subset(train_size, seed)
     model = baselines.linear(strategy, train, strategies.sentences()["validation"])
     return answers(model.predict_proba, train)

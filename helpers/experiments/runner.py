@@ -4,6 +4,9 @@ The module of a chapter has a generator `experiments(record)`. It yields pairs o
 function and all settings that decide its result; each becomes a row. The function
 takes the settings but for `NAMES`, and returns by split `Answers`, or a `metrics.Score`
 by metric. The record tells which settings were best before.
+
+Beside a record lies what its rows predicted of test texts, so that two can be compared
+in pairs.
 """
 
 import time
@@ -35,6 +38,7 @@ NAMES = ["experiment", "split", "metric"]  # each row has them, beside its setti
 FLOATS = ["value", "low", "high", "seconds", "peak_mb"]
 MEASURED = ["value", "n", "low", "high", "seconds", "peak_mb", "precision", "threads"]
 MEASURED += ["torch", "transformers", "date", "error"]
+PREDICTED = ["prediction", "label"]  # lists [texts], in the file beside the record
 OTHERS = 0.25  # of a core: what other processes may take while seconds are measured
 
 
@@ -105,15 +109,24 @@ class Record:
         """Return the value most accurate on validation, over seeds, or None."""
         others = settings | {"split": "validation", "metric": "accuracy", "seed": None}
         others = key(others | {setting: None})
-        rows = self.rows[[others <= found for found in keys(self.rows)]]
+        rows = self.measured()
+        rows = rows[[others <= found for found in keys(rows)]]
         if rows.empty:
             return None
         means = rows.groupby(setting, sort=False)["value"].mean()
         return np.array(means.idxmax()).item()
 
+    def measured(self) -> pd.DataFrame:
+        """Return the rows that did not fail."""
+        return self.rows.dropna(subset="value")
+
     def add(self, row: dict) -> None:
-        """Append a row to the file, which is written whole or not at all."""
-        rows = [*self.rows.astype(object).to_dict("records"), row]
+        """Put a row at the end of the file, which is written whole or not at all.
+
+        It takes the place of a row with the same settings, which had failed.
+        """
+        rows = self.rows[[found != key(row) for found in keys(self.rows)]]
+        rows = [*rows.astype(object).to_dict("records"), row]
         first, *last = [*NAMES, *MEASURED]  # settings stand between
         names = [name for name in [*self.rows, *row] if name not in [first, *last]]
         columns = [first, *dict.fromkeys(names), *last]
@@ -124,12 +137,17 @@ class Record:
         """Write all rows."""
         paths.write(file, self.rows.to_csv(index=False, lineterminator="\n"))
 
+    def predictions(self) -> pd.DataFrame:
+        """Return settings, `prediction` and `label` of the rows about test texts."""
+        file = _beside(self.file)
+        return pd.read_parquet(file) if file.is_file() else pd.DataFrame()
+
 
 def run(chapter: str, folder: Path | None = None) -> Path:
     """Run what a chapter's record does not hold; return the record, a CSV file.
 
     Each row is stored when it is measured, so an interrupted sweep goes on. What fails
-    is told, and tried again by the next sweep. Raises SweepError.
+    is told, recorded, and tried again by the next sweep. Raises SweepError.
     """
     experiments = _experiments(chapter)
     file = (folder or paths.CACHED_EXPERIMENTS) / f"{chapter}_experiments.csv"
@@ -143,14 +161,16 @@ def run(chapter: str, folder: Path | None = None) -> Path:
                 shown = (f"{k} {v}" for k, v in settings.items() if v is not None)
                 bar.set_postfix_str(name := ", ".join(shown))
                 bar.update()
-                if key(settings) in keys(record.rows):
+                if key(settings) in keys(record.measured()):
                     continue
                 try:
-                    row = _measure(function, settings)
+                    row = _measure(function, settings, record)
                 except Exception as error:
-                    bar.write(f"Failed ({first_line(error)}): {name}.")
-                else:
-                    record.add(row)
+                    row = {"error": first_line(error)}
+                    bar.write(f"Failed ({row['error']}): {name}.")
+                about = {name: version(name) for name in ("torch", "transformers")}
+                about |= {"threads": torch.get_num_threads()}
+                record.add(settings | about | {"date": str(date.today())} | row)
     except Timeout as error:
         raise SweepError(
             f"Another sweep is writing {file}: wait until it has ended, or end it."
@@ -163,6 +183,10 @@ def publish(chapter: str, file: Path) -> Path:
     record, place = Record(file), paths.RESULTS / file.name
     current = {key(settings) for _, settings in _experiments(chapter)(record)}
     record.rows = record.rows[[each in current for each in keys(record.rows)]]
+    predicted = record.predictions()
+    if len(predicted):
+        predicted = predicted[[each in current for each in keys(predicted)]]
+        paths.write(_beside(place), predicted.to_parquet(index=False))
     record.save(place)
     return place
 
@@ -178,8 +202,8 @@ def read(file: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=[*NAMES, *MEASURED])
     try:  # no text, such as "none", stands for a missing value
         rows = pd.read_csv(file, keep_default_na=False, na_values=[""])
-        if rows[[*NAMES, "value"]].isna().any(axis=None):
-            raise ValueError("a row has no value")
+        if (rows["value"].isna() == rows["error"].isna()).any():
+            raise ValueError("a row has no value and no error, or both")
         return _typed(rows)
     except (ValueError, KeyError) as error:
         raise SweepError(
@@ -210,7 +234,8 @@ def key(settings: dict) -> frozenset:
 
 def keys(rows: pd.DataFrame) -> list[frozenset]:
     """Return what identifies each row."""
-    return [key(row) for row in rows.astype(object).to_dict("records")]
+    settings = rows.drop(columns=PREDICTED, errors="ignore").astype(object)
+    return [key(row) for row in settings.to_dict("records")]
 
 
 def _experiments(chapter: str) -> Callable:
@@ -224,18 +249,27 @@ def _experiments(chapter: str) -> Callable:
     return lambda record: chain([(_bf16, first)], module.experiments(record))
 
 
-def _measure(function: Callable, settings: dict) -> dict:
-    """Run an experiment and return its row."""
+def _measure(function: Callable, settings: dict, record: Record) -> dict:
+    """Run an experiment and return what was measured; keep what it predicted."""
     given = {k: v for k, v in settings.items() if k not in NAMES}
     found, metric = function(**given)[settings["split"]], settings["metric"]
     scored = isinstance(found, Answers)
     score = found.score(metric) if scored else found[metric]
     if not np.isfinite(score.value):
         raise FloatingPointError(f"the {metric} is {score.value}")
-    about = {name: version(name) for name in ("torch", "transformers")}
-    about |= {"threads": torch.get_num_threads(), "date": date.today().isoformat()}
-    about |= {"seconds": found.seconds if scored else None}
-    return settings | score._asdict() | about
+    if scored and (settings["split"], metric) == ("test", "accuracy"):
+        lists = found.logits.argmax(1).tolist(), found.labels.tolist()
+        row = settings | dict(zip(PREDICTED, lists, strict=True))
+        rows = pd.concat([record.predictions(), pd.DataFrame([row])], ignore_index=True)
+        last = {each: number for number, each in enumerate(keys(rows))}
+        rows = rows.iloc[sorted(last.values())]
+        paths.write(_beside(record.file), rows.to_parquet(index=False))
+    return score._asdict() | {"seconds": found.seconds if scored else None}
+
+
+def _beside(file: Path) -> Path:
+    """Return the place of the predictions of a record."""
+    return file.with_name(file.name.replace("_experiments.csv", "_predictions.parquet"))
 
 
 def _bf16() -> dict:

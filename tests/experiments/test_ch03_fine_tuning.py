@@ -30,9 +30,10 @@ def test_the_published_record_holds_each_experiment_with_just_its_settings():
     assert len(means) == 5
     assert seeds <= declared
     assert declared - seeds == set(runner.keys(record.rows.drop(means.index)))
+    assert record.rows["error"].isna().all()
 
 
-def test_every_experiment_runs_on_a_toy(toy, monkeypatch, tmp_path, capsys):
+def test_every_experiment_runs_on_a_toy(toy, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "LABELS", 12)
     monkeypatch.setattr(runs, "FEW", 15)
     monkeypatch.setattr(runs, "ALL", 20)
@@ -44,11 +45,17 @@ def test_every_experiment_runs_on_a_toy(toy, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(runs, "OVER_FITTING", runs.OVER_FITTING | {"epochs": 2})
     monkeypatch.setattr(strategies, "EPOCHS_TRIED", (1,))
     rows = runner.read(runner.run("03", tmp_path))
+    assert rows["error"].isna().all()
     assert rows["experiment"].nunique() == 9
     sizes = {name: len(split) for name, split in toy.items()}
     for row in rows[rows["metric"] == "accuracy"].to_dict("records"):
         assert row["n"] == (sizes | {"train": row["train_size"]})[row["split"]]
-    assert "Failed" not in capsys.readouterr().out
+    table = runner.Record(tmp_path / "03_experiments.csv").predictions()
+    assert all(labels.tolist() == toy["test"]["label"][:] for labels in table["label"])
+    tested = rows[(rows["split"] == "test") & (rows["metric"] == "accuracy")]
+    assert len(tested) == len(table)
+    right = [(row["label"] == row["prediction"]).mean() for _, row in table.iterrows()]
+    assert right == pytest.approx(tested["value"].tolist())
 
 
 def test_answers_are_those_of_the_trained_model_on_each_split(toy, steps):

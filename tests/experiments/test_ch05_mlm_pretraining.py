@@ -22,6 +22,7 @@ def test_the_published_record_holds_each_experiment_with_just_its_settings():
     record = runner.Record(paths.RESULTS / "05_experiments.csv")
     declared = {runner.key(settings) for _, settings in runs.experiments(record)}
     assert declared == set(runner.keys(record.rows))
+    assert record.rows["error"].isna().all()
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def sequences(monkeypatch, toy, documents):
     return packed
 
 
-def test_every_experiment_runs_on_a_toy(toy, sequences, monkeypatch, tmp_path, capsys):
+def test_every_experiment_runs_on_a_toy(toy, sequences, monkeypatch, tmp_path):
     epochs = {"course-bert": {12: 1}, "minilm": {12: 1}}
     monkeypatch.setattr(runs, "EPOCHS", epochs)
     monkeypatch.setattr(runs, "ADAPTING_LABELS", 12)
@@ -46,8 +47,13 @@ def test_every_experiment_runs_on_a_toy(toy, sequences, monkeypatch, tmp_path, c
     monkeypatch.setattr(runs, "ADAPTATION", steps)
     monkeypatch.setattr(recipes.Recipe, "tokens", 256)
     rows = runner.read(runner.run("05", tmp_path))
+    assert rows["error"].isna().all()
     assert rows["experiment"].nunique() == 5
-    assert "Failed" not in capsys.readouterr().out
+    table = runner.Record(tmp_path / "05_experiments.csv").predictions()
+    assert all(labels.tolist() == toy["test"]["label"][:] for labels in table["label"])
+    tested = rows[(rows["split"] == "test") & (rows["metric"] == "accuracy")]
+    right = [(row["label"] == row["prediction"]).mean() for _, row in table.iterrows()]
+    assert right == pytest.approx(tested["value"].tolist())
 
 
 @pytest.mark.parametrize("strategy", ["prompt", "new head"])

@@ -143,6 +143,17 @@ def test_nothing_stale_is_published(sweep, tmp_path, monkeypatch):
     file = runner.publish("98", tmp_path / "98_experiments.csv")
     assert file == paths.RESULTS / "98_experiments.csv"
     assert runner.published("98")["epochs"].tolist() == [pd.NA, 4]
+    assert runner.Record(file).predictions()["epochs"].tolist() == [4]
+
+
+def test_predictions_on_test_texts_lie_beside_the_record(sweep, tmp_path):
+    sweep()
+    table = runner.Record(tmp_path / "98_experiments.csv").predictions()
+    assert table["split"].tolist() == ["test", "test"]
+    assert table["seed"].tolist() == [0, 1]
+    for _, row in table.iterrows():
+        assert (row["label"] == LABELS).all()
+        assert (row["prediction"] == row["label"]).tolist() == [True, True, True, False]
 
 
 def nan(**settings):
@@ -165,19 +176,28 @@ def broken(**settings):
         (broken, "out of memory"),
     ],
 )
-def test_a_failure_is_told_and_the_others_go_on(function, error, sweep, capsys):
+def test_a_failure_is_recorded_and_the_others_go_on(function, error, sweep, capsys):
     runs = [(function, SETTINGS | {"seed": 0}), one(answers, seed=1, learning_rate=1)]
-    rows = sweep(lambda r: [runs[0], *runs[1](r)])
-    assert rows["value"].tolist() == [0, 0.5]
-    told = capsys.readouterr().out
-    assert f"Failed ({error}): experiment toy, split test, metric accuracy" in told
-    assert len(sweep(one(answers, seed=0, learning_rate=0.1))) == 3  # tried again
+    failed, measured = sweep(lambda r: [runs[0], *runs[1](r)])[1:].to_dict("records")
+    assert failed["error"] == error
+    assert np.isnan(failed["value"])
+    assert (measured["value"], pd.isna(measured["error"])) == (0.5, True)
+    assert f"Failed ({error})" in capsys.readouterr().out
+    rows = sweep(one(answers, seed=0, learning_rate=0.1))  # another key
+    assert len(rows) == 4
+
+
+def test_what_failed_is_tried_again(sweep):
+    sweep(one(broken, seed=0, learning_rate=0.1))
+    rows = sweep(one(answers, seed=0, learning_rate=0.1))
+    assert rows["value"].tolist() == [0, 0.75]
+    assert rows["error"].isna().all()
 
 
 def test_of_failed_runs_nothing_is_chosen(sweep):
     run = (broken, SETTINGS, "learning_rate", (0.01, 0.1), [0, 1])
     rows = sweep(lambda record: runner.tuned(record, *run))
-    assert rows["split"].tolist() == ["this machine"]
+    assert rows["split"].tolist() == ["this machine", "validation", "validation"]
 
 
 def test_the_best_setting_is_that_of_its_own_rows_as_a_mean_over_seeds(tmp_path):
@@ -237,7 +257,7 @@ def test_a_row_without_a_value_is_damage(sweep, tmp_path):
     sweep(one(answers, seed=0, learning_rate=1))
     file = tmp_path / "98_experiments.csv"
     file.write_bytes(file.read_bytes().replace(b",0.5,", b",,"))
-    with pytest.raises(runner.SweepError, match="a row has no value"):
+    with pytest.raises(runner.SweepError, match="no value and no error"):
         sweep(unwanted)
 
 
