@@ -43,7 +43,7 @@ def copies(texts, originals) -> list[bool]:
     are phrases that anyone may write. Of characters it takes twice as many.
     """
     _, character, word, _ = _patterns()
-    runs: dict[int, set[int]] = {}  # by length
+    heads, runs = set(), {}  # hashes of runs of 8 words, and those that count by length
     for original in map(identity, originals):
         words = word.findall(original)
         of_characters = 2 * len(character.findall(original)) > len(words)
@@ -51,8 +51,10 @@ def copies(texts, originals) -> list[bool]:
         length = min(len(words), SHARED_WORDS * per_word)
         if length >= SHORT_RUN * per_word:
             runs.setdefault(length, set()).update(_runs(words, length))
+            heads |= _runs(words, SHORT_RUN)  # a quick look: most texts share none
     return [
-        any(runs[length] & _runs(words, length) for length in runs)
+        not heads.isdisjoint(_runs(words, SHORT_RUN))
+        and any(runs[length] & _runs(words, length) for length in runs)
         for words in map(word.findall, map(identity, texts))
     ]
 
@@ -72,4 +74,4 @@ def _patterns() -> list[re.Pattern]:
 
 def _runs(words: list[str], length: int) -> set[int]:
     """Return hashes of all runs of so many words."""
-    return {hash(tuple(words[i : i + length])) for i in range(len(words) - length + 1)}
+    return set(map(hash, zip(*(words[i:] for i in range(length)), strict=False)))
