@@ -29,6 +29,12 @@ def pack(path: Path, folder: str = "") -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def sources_may_be_contacted(monkeypatch):
+    """Let no switch of the user's decide what these tests see."""
+    monkeypatch.delenv("COURSE_OFFLINE", raising=False)
+
+
 @pytest.fixture
 def places(tmp_path):
     """Folders as `assets` prepares them."""
