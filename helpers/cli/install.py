@@ -20,13 +20,10 @@ from helpers.cli import environment
 from helpers.cli.environment import SetupError
 from helpers.cli.failures import LOG, explain
 from helpers.cli.progress import progress
+from helpers.data.download import pip_variables
 
 NEEDED_GB = 3  # by torch and the others
 LINK = "course.pth"  # lies beside the packages and leads to `helpers`
-MISLEADING = {  # variables that would send packages elsewhere, or keep them away
-    *("PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON"),
-    *("PIP_DRY_RUN", "PIP_REQUIREMENT", "PIP_CONSTRAINT", "PIP_REQUIRE_HASHES"),
-}
 
 
 def ensure(argv: list[str], install: bool = True) -> float:
@@ -163,9 +160,6 @@ def _install(repair: bool) -> None:
 
 def _run(command: list[str]) -> None:
     """Run one step of set-up, logged and with visible progress. Raises SetupError."""
-    variables = {k: v for k, v in os.environ.items() if k not in MISLEADING}
-    variables |= {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}  # also in pip's files
-    variables["PYTHONIOENCODING"] = "utf-8"
     begin = time.monotonic()
     line = command[2].encode()  # venv or pip
 
@@ -177,7 +171,7 @@ def _run(command: list[str]) -> None:
     with (
         open(LOG, "wb") as log,
         progress(status),
-        Popen(command, env=variables, stdout=PIPE, stderr=STDOUT) as process,
+        Popen(command, env=pip_variables(), stdout=PIPE, stderr=STDOUT) as process,
     ):
         try:
             for line in process.stdout:

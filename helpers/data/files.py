@@ -37,14 +37,17 @@ CONTAINERS = {  # the first bytes of a file -> what it is
 CSV = "a CSV file with a header line, a column of texts and a column of labels"
 SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(r'"?sep=([^"\' ])"?\s*', re.IGNORECASE)  # of Excel
+CONVERT = "convert it, for instance with `iconv -f {} -t UTF-8`"
+NO_TEXT = "is no UTF-8 text"
 MISQUOTED = 'a quote not closed, or inside a quoted field and not written twice ("")'
 
 
-def read_lines(path: str | Path, wanted: str) -> list[str]:
+def read_lines(path: str | Path, wanted: str, most: float = 0) -> list[str]:
     """Return the lines of a UTF-8 file, perhaps packed with gzip; `~` is the home.
 
     Only the line ends of files end a line, and they stay. Raises CorpusError when the
-    file cannot be read, is empty or not UTF-8.
+    file cannot be read, is empty or not UTF-8: the first line, or more than the
+    fraction `most` of all; bad bytes in others become lone surrogates.
     """
     if ADDRESS.match(str(path)):
         raise CorpusError(f"The file {path} is an address: download it first.")
@@ -67,15 +70,14 @@ def read_lines(path: str | Path, wanted: str) -> list[str]:
     if not text.strip():
         raise CorpusError(f"The file {path} is empty: name {wanted}.")
     found = [*io.StringIO(text, newline="")]
-    for number, line in enumerate(found, 1):
-        if broken := BROKEN.search(line):
-            encoding = "UTF-16" if b"\0" in content else "WINDOWS-1252"
-            raise CorpusError(
-                f"The file {path} is no UTF-8 text (line {number}, byte "
-                f"0x{ord(broken[0]) % 256:02x}): save it as `CSV UTF-8` if it is from "
-                "a spreadsheet, or convert it, for instance with "
-                f"`iconv -f {encoding} -t UTF-8`, and try again."
-            )
+    broken = [number for number, line in enumerate(found) if BROKEN.search(line)]
+    if broken and (broken[0] == 0 or len(broken) > most * len(found)):
+        encoding = "UTF-16" if b"\0" in content else "WINDOWS-1252"
+        raise CorpusError(
+            f"The file {path} is no UTF-8 text (line {broken[0] + 1}, "
+            f"{_first_bad_byte(found[broken[0]])}): save it as `CSV UTF-8` if it is "
+            f"from a spreadsheet, or {CONVERT.format(encoding)}, and try again."
+        )
     return found
 
 
@@ -95,10 +97,11 @@ def read_table(path: str | Path, text: str, label: str) -> tuple[pd.DataFrame, d
     row starts (from 1), and by line why other rows cannot be used. Raises CorpusError
     if the file cannot be read at all (see `text_csv.from_csv`).
     """
-    lines = read_lines(path, CSV)
+    lines = read_lines(path, CSV, most=0.5)
     wanted = [_name(text), _name(label)]
     found = json_records(lines)
     records = _json(found) if found else _csv(path, lines, wanted)
+    records = iter(_of_any_size(records))
     _, header = next(records, (1, []))
     if isinstance(header, str):
         raise CorpusError(f"The file {path} has a header with {header}.")
@@ -115,6 +118,12 @@ def read_table(path: str | Path, text: str, label: str) -> tuple[pd.DataFrame, d
     for line, fields in records:
         if isinstance(fields, str):
             bad[line] = fields
+            continue
+        if byte := _first_bad_byte("".join(fields)):
+            bad[line] = f"{byte} {NO_TEXT}"
+            continue
+        if any(re.match(r"[^\S \r\n]\s*[\"']", field) for field in fields):
+            bad[line] = "white space other than a space before a quote"
             continue
         text, label = clean(normal(fields[text_at])), fields[label_at]
         if not text:
@@ -137,6 +146,12 @@ def listing(items: list[str], most: int, between: str = ", ") -> str:
 def quoted(name: str) -> str:
     """Return a name from a file in quotes, on one line and not too long."""
     return repr(name if len(name) <= 50 else name[:49] + "…")
+
+
+def _first_bad_byte(text: str) -> str:
+    """Name the first NUL or byte that is not UTF-8, or nothing."""
+    found = BROKEN.search(text)
+    return f"byte 0x{ord(found[0]) % 256:02x}" if found else ""
 
 
 def _record(line: str) -> dict | None:
@@ -184,12 +199,21 @@ def _csv(path, lines: list[str], wanted: list[str]) -> Iterator:
                     f"line {line} to {reader.line_num} ({error}): close it at the end "
                     'of its field, and write a quote inside a field twice ("").'
                 ) from error
-            yield line, str(error) if "limit" in str(error) else MISQUOTED
+            yield line, MISQUOTED
             continue
         if len(fields) > 1 or "".join(fields).strip():
             width = width or len(fields)
             wrong = f"number of fields {len(fields)} instead of {width}"
             yield line, fields if len(fields) == width else wrong
+
+
+def _of_any_size(records: Iterator) -> list:
+    """Return all records: while they are read, fields may be longer than `csv` lets."""
+    before = csv.field_size_limit(2**31 - 1)  # the largest number Windows takes
+    try:
+        return [*records]
+    finally:
+        csv.field_size_limit(before)
 
 
 def _separator(lines: list[str], wanted: list[str]) -> str:

@@ -18,6 +18,7 @@ from helpers.data.splits import CorpusError, CorpusWarning
 
 FEWEST = 3  # examples of a class: one for each split
 WHOLE = re.compile(r"^\+?(-?[0-9]+)(?:[.,]00?)?$")  # 1, +1, 1.0 and 1,00 are equal
+MANY = 10  # labels of too few texts: perhaps they are no classes
 UNEVEN = 10  # times as many examples in the largest class as in the smallest
 
 
@@ -36,8 +37,9 @@ def from_csv(
     that differ only in case, spaces or width, or as 1 and 1.0 do, are one class. A
     CorpusWarning says so, and when one class is over 10 times as large as another.
 
-    Bad rows have a wrong number of fields, a misplaced quote, no text, no label, a text
-    that also stands under another label, or a class with fewer than 3 different texts.
+    Bad rows have a wrong number of fields, a misplaced quote, bytes that are not UTF-8,
+    no text, no label, a text that also stands under another label, or a class with
+    fewer than 3 different texts.
     If there are any, CorpusError counts them all; with `on_bad_rows="skip"` they are
     left out and a CorpusWarning says which.
 
@@ -56,19 +58,25 @@ def from_csv(
     bad, rare = bad | clashing, _rare(table)
     without = f", without its {_listed(bad, 5)}," if bad else ""
     bad |= rare
+    convert = ""
+    if any(reason.endswith(files.NO_TEXT) for reason in bad.values()):
+        convert = "; if the whole file is in another encoding, "
+        convert += files.CONVERT.format("WINDOWS-1252")
     kept, mostly_rare = table.drop([*rare]), 2 * len(rare) > len(table)
+    labels = table["label"].nunique()
+    cause = " (is this a number, or another column?)" if labels >= MANY else ""
     if bad and on_bad_rows == "raise" and not mostly_rare:
         raise CorpusError(
             f"The file {path} has {_listed(bad, 5)}: mend them, or leave them out with "
-            'on_bad_rows="skip".'
+            f'on_bad_rows="skip"{convert}.'
         )
-    if mostly_rare or kept["label"].nunique() < 2:
+    if mostly_rare and on_bad_rows == "raise" or kept["label"].nunique() < 2:
         raise CorpusError(
             f"The file {path} has{without} {len(table)} texts with "
-            f"{table['label'].nunique()} labels, but needs two classes or more of "
-            f"{FEWEST} different texts each: add texts, name the column of the classes "
-            "with the argument label, or make classes of numbers, for instance with "
-            "`pandas.cut`."
+            f"{labels} labels{cause}, but needs two classes or more of {FEWEST} "
+            "different texts each: add texts, name the column of the classes with the "
+            "argument label, or make classes of numbers, for instance with "
+            f"`pandas.cut`{convert}."
         )
     sizes = kept["label"].value_counts().sort_index()
     large, small = sizes.idxmax(), sizes.idxmin()
@@ -78,7 +86,7 @@ def from_csv(
         if len(same) > 1
     ]
     notes = {
-        f"left out {_listed(bad, 10)}": bad,
+        f"left out {_listed(bad, 10)}{convert}": bad,
         f"left out rows that repeat a text: {len(repeated)} (line "
         f"{listing([*map(str, repeated)], 10)})": repeated,
         f"labels merged: {listing(merged, 10)}": merged,

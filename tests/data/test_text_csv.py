@@ -91,6 +91,7 @@ CONVERT = (
     "save it as `CSV UTF-8` if it is from a spreadsheet, or convert it, for instance "
     "with `iconv -f {} -t UTF-8`, and try again."
 )
+ICONV = "`iconv -f WINDOWS-1252 -t UTF-8`."
 pytestmark = pytest.mark.filterwarnings("error::helpers.data.text_csv.CorpusWarning")
 
 
@@ -155,13 +156,6 @@ def test_the_file_is_not_changed(save):
     failing(path)
     skipping(path)
     assert path.read_bytes() == before
-
-
-def test_a_text_as_long_as_a_book_is_a_bad_row(save):
-    rows = [*GOOD, ("two\nlines", "no"), ("x" * 140_000, "yes"), ("x" * 130_000, "no")]
-    data, (message,) = skipping(save(table(rows)))
-    assert "left out 1 bad row (line 20: field larger than field limit" in message
-    assert ("x" * 130_000, "no") in found(data)
 
 
 # The split
@@ -371,15 +365,22 @@ def test_the_warning_counts_all_bad_rows_and_spells_out_ten(save, count, more):
 
 ROWS = [("room 1", "yes"), ("schön", "yes"), ("größer", "no"), *GOOD]
 OTHERS = {
-    "few accents": (table(ROWS).encode("cp1252"), 3, 0xF6, "WINDOWS-1252"),
     "header": ("Größe,text\n1,a\n".encode("cp1252"), 1, 0xF6, "WINDOWS-1252"),
-    "Chinese": ("text,label\n正面,x\n".encode("gb18030"), 2, 0xD5, "WINDOWS-1252"),
-    "cut": (table(ROWS).encode() + b"cut \xe6\xad,yes\n", 21, 0xE6, "WINDOWS-1252"),
-    "surrogate": (table(ROWS).encode() + b"\xed\xb2\x80,no", 21, 0xED, "WINDOWS-1252"),
-    "NUL": (table(ROWS).encode() + b"o\0ne,yes\n", 21, 0, "UTF-16"),
+    "Chinese": (
+        "text,label\n正面,x\n负面,y\n".encode("gb18030"),
+        2,
+        0xD5,
+        "WINDOWS-1252",
+    ),
     "UTF-16": ("text,label\nä,ö\n".encode("utf-16"), 1, 0xFF, "UTF-16"),
     "UTF-16, bare": ("text,label\n".encode("utf-16-le"), 1, 0, "UTF-16"),
     "UTF-16, Apple": ("\ufefftext,label\n".encode("utf-16-be"), 1, 0xFE, "UTF-16"),
+}
+BAD_BYTES = {
+    "few accents": ("schön,yes\n".encode("cp1252"), 0xF6),
+    "cut": (b"cut \xe6\xad,yes\n", 0xE6),
+    "surrogate": (b"\xed\xb2\x80,no\n", 0xED),
+    "NUL": (b"o\0ne,yes\n", 0),
 }
 
 
@@ -393,6 +394,26 @@ def test_a_file_in_another_encoding_is_to_be_converted(
     assert failing(save(content), on_bad_rows=way).endswith(
         f"is no UTF-8 text (line {line}, byte 0x{byte:02x}): {CONVERT.format(name)}"
     )
+
+
+@pytest.mark.parametrize(("row", "byte"), BAD_BYTES.values(), ids=BAD_BYTES)
+def test_a_row_with_a_bad_byte_is_bad_and_the_conversion_is_named(save, row, byte):
+    path = save(table(GOOD).encode() + row)
+    data, (message,) = skipping(path)
+    for told in (message, failing(path)):
+        assert f"1 bad row (line {len(GOOD) + 2}: byte 0x{byte:02x} is no UT" in told
+        assert told.endswith("encoding, convert it, for instance with " + ICONV)
+    assert found(data) == set(GOOD)
+    with pytest.raises(CorpusError, match="is no UTF-8 text"):
+        corpora.documents(path)
+
+
+def test_the_conversion_is_named_if_it_would_make_the_second_class(save):
+    rows = [(f"{name} {i}", name) for name in ("gut", "schön") for i in range(4)]
+    path = save(table([*rows, ("sehr gut", "gut")]).encode("cp1252"))
+    message = failing(path, on_bad_rows="skip")
+    assert "without its 4 bad rows" in message
+    assert message.endswith(ICONV)
 
 
 def test_without_bad_rows_both_ways_give_the_same(save):
@@ -780,10 +801,30 @@ def test_numbers_in_place_of_classes_are_refused(save):
     prices = [(f"thing {i}", 1000 + 13.5 * i) for i in range(60)]
     for way in ("raise", "skip"):
         message = failing(save(table(prices)), on_bad_rows=way)
-        assert " 60 texts with 60 labels, but needs two classes or more" in message
+        assert " 60 texts with 60 labels (is this a number, or another col" in message
         assert "make classes of numbers, for instance with `pandas.cut`" in message
+    kept, (message,) = skipping(save(table([*GOOD, *prices])))
+    assert found(kept) == {*GOOD}
+    assert "left out 60 bad rows" in message
     few = [(f"text {i}", f"class {i % 9}") for i in range(18)]
-    assert " 18 texts with 9 labels" in failing(save(table(few)))
+    assert " 18 texts with 9 labels, but" in failing(save(table(few)))
+
+
+def test_white_space_that_keeps_the_quotes_in_a_field_is_named(save):
+    rows = "".join(f'{label};\t"{text}"\n' for text, label in GOOD)
+    message = failing(save("label;text\n" + rows))
+    assert f"has {len(GOOD)} bad rows" in message
+    assert "white space other than a space before a quote" in message
+
+
+def test_a_field_of_any_length_is_read(save):
+    before = csv.field_size_limit(1234)
+    try:
+        data = from_csv(save(table([*GOOD, ("é" * 200_000, "yes")])))
+        assert csv.field_size_limit() == 1234
+    finally:
+        csv.field_size_limit(before)
+    assert ("é" * 200_000, "yes") in found(data)
 
 
 # The sample, and where things are
