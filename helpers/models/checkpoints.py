@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoTokenizer
 
+PADDING = 128  # rows at most that make the number of rows a round one
 USUAL = ("config.json", "tokenizer.json", "model.safetensors")
 
 
@@ -12,10 +13,11 @@ class CheckpointError(RuntimeError):
     """A checkpoint cannot be used; the message says why and what to do."""
 
 
-def load(architecture, folder: str, device=None, text=True, **options):
+def load(architecture, folder, device=None, text=True, padding=PADDING, **options):
     """Return (model, tokenizer), the model in float32 and evaluation mode.
 
-    `folder` may be a model on the Hub; without `text` there is no tokenizer. Raises
+    `folder` may be a model on the Hub; without `text` there is no tokenizer, which may
+    have `padding` fewer tokens than the embedding matrix rows. Raises
     CheckpointError when the files cannot be read or are not of one such model.
     """
     settings = {"dtype": torch.float32, "output_loading_info": True} | options
@@ -26,7 +28,7 @@ def load(architecture, folder: str, device=None, text=True, **options):
         if not isinstance(config, wanted):
             raise TypeError(f"a {config.model_type}, not a {wanted.model_type} model")
         model, report = architecture.from_pretrained(folder, **settings)
-        if misfit := _misfit(model, report, tokenizer):
+        if misfit := _misfit(model, report, tokenizer, padding):
             raise ValueError(misfit)
     except Exception as error:  # of safetensors, json, transformers: no common base
         there = Path(folder).is_dir()
@@ -39,7 +41,7 @@ def load(architecture, folder: str, device=None, text=True, **options):
     return model.eval().to(device), tokenizer
 
 
-def _misfit(model, report: dict, tokenizer) -> str:
+def _misfit(model, report: dict, tokenizer, padding: int) -> str:
     """Return what is missing or does not fit, or nothing.
 
     An encoder may lack its pooler and leave out the head of another model.
@@ -60,7 +62,7 @@ def _misfit(model, report: dict, tokenizer) -> str:
     if not tokenizer:
         return ""
     known, rows = len(tokenizer), model.get_input_embeddings().num_embeddings
-    if not 0.99 * rows <= known <= rows:  # some add rows to make their number round
+    if not max(rows - padding, rows / 2) <= known <= rows:
         return f"its tokenizer has {known} tokens and its embedding matrix {rows} rows"
     pads = tokenizer.pad_token_id, getattr(model.config, "pad_token_id", None)
     if None not in pads and pads[0] != pads[1]:

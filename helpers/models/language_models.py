@@ -70,7 +70,7 @@ def load(objective: str, name: str, device=None):
     files are damaged, or of a model of another objective or another vocabulary.
     """
     folder = encoders.locate(str(name))
-    return checkpoints.load(ARCHITECTURES[objective], folder, device)
+    return checkpoints.load(ARCHITECTURES[objective], folder, device, padding=0)
 
 
 def mask(sequences, tokenizer, seed: int, mlm_probability: float = MLM_PROBABILITY):

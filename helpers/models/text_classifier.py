@@ -52,9 +52,9 @@ def _flaw_of_classifier(model, names: list[str]) -> str:
         return "it has one output, which is regression or a single class"
     if config.problem_type not in (None, "single_label_classification"):
         return f"its problem_type is {config.problem_type}: no probabilities of classes"
-    if not len(names) == len({*names} - {"label"}) == config.num_labels:
+    if not len(names) == len({*names}) == config.num_labels:
         called = f"its {config.num_labels} classes are called {listing(names, 5)}"
-        return f"{called}, and each needs a name of its own that is not `label`"
+        return f"{called}, and each needs a name of its own"
     return ""
 
 
@@ -102,7 +102,12 @@ class Predictor:
             raise PredictorError("The model gives NaN, no numbers: train it anew.")
         index = pd.Index(good, dtype=int)
         table = pd.DataFrame(logits.softmax(-1).numpy(), index, self.names)
-        table.insert(0, "label", table.idxmax(axis=1))
+        labels = table.idxmax(axis=1)
+        own = "p(label)"  # of a class that has the name of the first column
+        while own in self.names:
+            own = f"p({own})"
+        table = table.rename(columns={"label": own})
+        table.insert(0, "label", labels)
         return table
 
     def _tell_cut(self, texts: dict[int, str]) -> None:

@@ -303,6 +303,22 @@ def test_an_encoder_is_no_classifier(tokenizer, model, tmp_path):
         text_classifier.Predictor(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "names, columns",
+    [
+        (["label", "praise", "text"], ["p(label)", "praise", "text"]),
+        (["p(label)", "label", "index"], ["p(label)", "p(p(label))", "index"]),
+    ],
+)
+def test_a_class_may_be_called_label(model, tokenizer, tmp_path, names, columns):
+    text_classifier.save(tmp_path, model, tokenizer, names)
+    table = text_classifier.Predictor(tmp_path)(TEXTS)
+    wanted = encoders.logits(model, tokenizer, TEXTS).softmax(-1)
+    assert list(table) == ["label", *columns]
+    torch.testing.assert_close(torch.tensor(table[columns].to_numpy()), wanted)
+    assert list(table["label"]) == [names[i] for i in wanted.argmax(-1)]
+
+
 def test_a_lost_tokenizer_is_noticed(folder):
     (folder / "tokenizer.json").unlink()
     with pytest.raises(
@@ -377,9 +393,9 @@ def test_a_problem_named_as_ours_is_taken(tokenizer, tmp_path):
     assert text_classifier.Predictor(tmp_path).names == NAMES
 
 
-@pytest.mark.parametrize("names", [["yes", "no", "yes"], ["yes", "no", "label"]])
-def test_each_class_needs_a_name_of_its_own(model, tokenizer, folder, tmp_path, names):
-    called = f"called {', '.join(names)}, and each needs a name of its own that is not"
+def test_each_class_needs_a_name_of_its_own(model, tokenizer, folder, tmp_path):
+    names = ["yes", "no", "yes"]
+    called = "called yes, no, yes, and each needs a name of its own"
     with pytest.raises(ValueError, match=called):
         text_classifier.save(tmp_path, model, tokenizer, names)
     model.config.id2label = dict(enumerate(names))
