@@ -29,6 +29,8 @@ def add(command) -> None:
     parser = command("sweep", sweep, "run a chapter's long experiments", "sweep 05")
     parser.add_argument("chapter", metavar="NN", type=paths.padded)
     parser.add_argument("--save", action="store_true", help="publish the record")
+    several = "rows measured at a time, each with its part of the cores (default 1)"
+    parser.add_argument("--jobs", metavar="N", type=int, default=1, help=several)
 
 
 def sittings(text: str) -> list[Path]:
@@ -96,12 +98,14 @@ def test(args: argparse.Namespace) -> int:
 
 def sweep(args: argparse.Namespace) -> int:
     """Run what is missing in a record, and publish the record if told to."""
+    if args.jobs < 1:
+        raise argparse.ArgumentTypeError(f"--jobs is {args.jobs}: give 1 or more")
     ensure(args.argv)
     settings.quiet(progress=True)
     hardware.use_cores()
     from helpers.experiments import runner  # needs what is installed now
 
-    record = runner.run(args.chapter)
+    record = runner.run(args.chapter, jobs=args.jobs)
     if args.save:
         record = runner.publish(args.chapter, record)
     print(f"Every score is in {record}.")

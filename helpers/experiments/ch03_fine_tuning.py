@@ -111,21 +111,21 @@ def fine_tuned(train_size, seed, precision, recipe="", intermediate=None, **opti
     trainer, seconds = timed(partial(strategies.fine_tune, **options))
     predict = partial(encoders.logits, trainer.model, strategies.tokenizer())
     predict = partial(predict, max_length=options["max_length"])
-    return answers(predict, train, seconds)
+    return answers(predict, strategies.sentences() | {"train": train}, seconds)
 
 
 def untrained(strategy, train_size, seed) -> dict:
     """MiniLM with a randomly initialised head, of which nothing is trained."""
     model = strategies.new_classifier(seed)
     predict = partial(encoders.logits, model, strategies.tokenizer())
-    return answers(predict, strategies.sentences()["train"])
+    return answers(predict, strategies.sentences())
 
 
 def linear(strategy, train_size, seed, tried) -> dict:
     """A linear classifier; of the values of C tried, validation chooses."""
     train = strategies.subset(train_size, seed)
     model = baselines.linear(strategy, train, strategies.sentences()["validation"])
-    return answers(model.predict_proba, train)
+    return answers(model.predict_proba, strategies.sentences() | {"train": train})
 
 
 def tfidf(strategy, train_size, seed, C, intermediate=None) -> dict:
@@ -141,7 +141,7 @@ def tfidf(strategy, train_size, seed, C, intermediate=None) -> dict:
         texts, labels = read["text"][:] + texts, read["label"][:] + labels
     model = baselines.tfidf(C)
     model.fit(texts, labels, logisticregression__sample_weight=weights)
-    return answers(model.predict_proba, train)
+    return answers(model.predict_proba, strategies.sentences() | {"train": train})
 
 
 def ensemble(strategy, intermediate=None, C=None, **settings) -> dict:

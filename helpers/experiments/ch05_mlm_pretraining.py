@@ -93,7 +93,8 @@ def fine_tuned(model, initialisation, strategy, train_size, seed, precision, **o
     logits = partial(encoders.logits, classifier, tokenizer)
     logits = partial(logits, max_length=options["max_length"])
     seconds = timed(run)[1]
-    return answers(lambda texts: logits([prompt + t for t in texts]), train, seconds)
+    splits = strategies.sentences() | {"train": train}
+    return answers(lambda texts: logits([prompt + t for t in texts]), splits, seconds)
 
 
 def build(model, initialisation, strategy, seed, tokenizer, **adaptation):
@@ -125,7 +126,8 @@ def probed(model, initialisation, strategy, train_size, seed, C, **adaptation) -
     embed = partial(encoders.embed_texts, encoder, tokenizer)
     head = LogisticRegression(C=C, max_iter=2000)
     head.fit(embed(train["text"]), train["label"][:])
-    return answers(lambda texts: head.predict_proba(embed(texts)), train)
+    splits = strategies.sentences() | {"train": train}
+    return answers(lambda texts: head.predict_proba(embed(texts)), splits)
 
 
 def adapted_weights(

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("world")
 def test_a_sweep_ends_with_the_place_of_its_record(handed_over, world, capsys):
     from helpers.experiments import runner
 
-    world.setattr(runner, "run", lambda number: Path("cache", number))
+    world.setattr(runner, "run", lambda number, jobs: Path("cache", number))
     world.setattr(hardware, "use_cores", lambda: print("All cores."))
     world.setattr(runner, "publish", lambda number, file: Path("kept", number))
     assert main.main(["sweep", "2"]) == 0
@@ -28,4 +28,4 @@ def test_a_chapter_without_a_sweep_says_so(handed_over, capsys):
     assert main.main(["sweep", "2b"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "Chapter 02b has no sweep; those that have: 03, 05.\n"
+    assert err == "Chapter 02b has no sweep; those that have: 03, 04, 05.\n"

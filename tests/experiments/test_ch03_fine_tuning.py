@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from helpers import metrics, paths
 from helpers.experiments import ch03_fine_tuning as runs
-from helpers.experiments import runner
+from helpers.experiments import records, runner
 from helpers.experiments.runner import Answers
 from helpers.models import encoders
 from helpers.training import strategies
@@ -17,19 +17,19 @@ SETTINGS |= {"epochs": 2, "batch_size": 4, "max_length": 64, "precision": "float
 
 
 def test_the_published_record_holds_each_experiment_with_just_its_settings():
-    record = runner.Record(paths.RESULTS / "03_experiments.csv")
-    declared = {runner.key(settings) for _, settings in runs.experiments(record)}
+    record = records.Record(paths.RESULTS / "03_experiments.csv")
+    declared = {records.key(settings) for _, settings in runs.experiments(record)}
     chosen = record.rows["experiment"].isin(["intermediate text", "ensemble"])
     means = record.rows[chosen & (record.rows["split"] == "validation")]
     # of these choices the old record has only the mean over seeds
     seeds = {
-        runner.key(row | {"seed": seed})
+        records.key(row | {"seed": seed})
         for row in means.drop(columns="seed").to_dict("records")
         for seed in runs.SEEDS
     }
     assert len(means) == 5
     assert seeds <= declared
-    assert declared - seeds == set(runner.keys(record.rows.drop(means.index)))
+    assert declared - seeds == set(records.keys(record.rows.drop(means.index)))
     assert record.rows["error"].isna().all()
 
 
@@ -44,13 +44,13 @@ def test_every_experiment_runs_on_a_toy(toy, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "LEARNING_RATES", few)
     monkeypatch.setattr(runs, "OVER_FITTING", runs.OVER_FITTING | {"epochs": 2})
     monkeypatch.setattr(strategies, "EPOCHS_TRIED", (1,))
-    rows = runner.read(runner.run("03", tmp_path))
+    rows = records.read(runner.run("03", tmp_path))
     assert rows["error"].isna().all()
     assert rows["experiment"].nunique() == 9
     sizes = {name: len(split) for name, split in toy.items()}
     for row in rows[rows["metric"] == "accuracy"].to_dict("records"):
         assert row["n"] == (sizes | {"train": row["train_size"]})[row["split"]]
-    table = runner.Record(tmp_path / "03_experiments.csv").predictions()
+    table = records.Record(tmp_path / "03_experiments.csv").predictions()
     assert all(labels.tolist() == toy["test"]["label"][:] for labels in table["label"])
     tested = rows[(rows["split"] == "test") & (rows["metric"] == "accuracy")]
     assert len(tested) == len(table)

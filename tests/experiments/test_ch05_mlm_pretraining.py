@@ -7,7 +7,7 @@ from transformers import BertModel
 
 from helpers import paths
 from helpers.experiments import ch05_mlm_pretraining as runs
-from helpers.experiments import runner
+from helpers.experiments import records, runner
 from helpers.models import encoders, language_models, prompt_classifier, tokenizers
 from helpers.pretraining import recipes
 from helpers.training import strategies
@@ -19,9 +19,9 @@ ADAPTATION |= {"adaptation_head_steps": 2, "adaptation_precision": "float32"}
 
 
 def test_the_published_record_holds_each_experiment_with_just_its_settings():
-    record = runner.Record(paths.RESULTS / "05_experiments.csv")
-    declared = {runner.key(settings) for _, settings in runs.experiments(record)}
-    assert declared == set(runner.keys(record.rows))
+    record = records.Record(paths.RESULTS / "05_experiments.csv")
+    declared = {records.key(settings) for _, settings in runs.experiments(record)}
+    assert declared == set(records.keys(record.rows))
     assert record.rows["error"].isna().all()
 
 
@@ -46,10 +46,10 @@ def test_every_experiment_runs_on_a_toy(toy, sequences, monkeypatch, tmp_path):
     steps = {"adaptation_head_steps": 1, "adaptation_steps": 1}
     monkeypatch.setattr(runs, "ADAPTATION", steps)
     monkeypatch.setattr(recipes.Recipe, "tokens", 256)
-    rows = runner.read(runner.run("05", tmp_path))
+    rows = records.read(runner.run("05", tmp_path))
     assert rows["error"].isna().all()
     assert rows["experiment"].nunique() == 5
-    table = runner.Record(tmp_path / "05_experiments.csv").predictions()
+    table = records.Record(tmp_path / "05_experiments.csv").predictions()
     assert all(labels.tolist() == toy["test"]["label"][:] for labels in table["label"])
     tested = rows[(rows["split"] == "test") & (rows["metric"] == "accuracy")]
     right = [(row["label"] == row["prediction"]).mean() for _, row in table.iterrows()]

@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from helpers import course, hardware, metrics, paths
-from helpers.experiments import runner
+from helpers.experiments import records, runner
 from helpers.experiments.runner import Answers
 
 PRECISION = "bfloat16 is much faster"
@@ -44,7 +44,7 @@ def sweep(monkeypatch, tmp_path):
     def run(experiments=None) -> pd.DataFrame:
         if experiments:
             module.experiments = experiments
-        return runner.read(runner.run("98", tmp_path))
+        return records.read(runner.run("98", tmp_path))
 
     return run
 
@@ -110,13 +110,13 @@ def test_a_full_disk_ends_the_sweep_and_loses_no_row(sweep, tmp_path, monkeypatc
         patch.setattr(paths.os, "fsync", full)
         with pytest.raises(OSError, match="No space"):
             sweep(one(answers, seed=1, learning_rate=1))
-    pd.testing.assert_frame_equal(runner.read(tmp_path / "98_experiments.csv"), before)
+    pd.testing.assert_frame_equal(records.read(tmp_path / "98_experiments.csv"), before)
 
 
 @pytest.mark.parametrize("chapter", ["03", "05"])
 def test_a_record_is_written_as_it_was_read(tmp_path, chapter):
     file = paths.RESULTS / f"{chapter}_experiments.csv"
-    runner.Record(file).save(tmp_path / "copy.csv")
+    records.Record(file).save(tmp_path / "copy.csv")
     assert (tmp_path / "copy.csv").read_bytes() == file.read_bytes()
 
 
@@ -142,13 +142,13 @@ def test_nothing_stale_is_published(sweep, tmp_path, monkeypatch):
     sweep(one(answers, seed=0, learning_rate=0.1, epochs=4))
     file = runner.publish("98", tmp_path / "98_experiments.csv")
     assert file == paths.RESULTS / "98_experiments.csv"
-    assert runner.published("98")["epochs"].tolist() == [pd.NA, 4]
-    assert runner.Record(file).predictions()["epochs"].tolist() == [4]
+    assert records.published("98")["epochs"].tolist() == [pd.NA, 4]
+    assert records.Record(file).predictions()["epochs"].tolist() == [4]
 
 
 def test_predictions_on_test_texts_lie_beside_the_record(sweep, tmp_path):
     sweep()
-    table = runner.Record(tmp_path / "98_experiments.csv").predictions()
+    table = records.Record(tmp_path / "98_experiments.csv").predictions()
     assert table["split"].tolist() == ["test", "test"]
     assert table["seed"].tolist() == [0, 1]
     for _, row in table.iterrows():
@@ -209,7 +209,7 @@ def test_the_best_setting_is_that_of_its_own_rows_as_a_mean_over_seeds(tmp_path)
         ("b", 0.4, 0, "validation", 1),
     ]
     columns = ["strategy", "learning_rate", "seed", "split", "value"]
-    record = runner.Record(tmp_path / "none.csv")
+    record = records.Record(tmp_path / "none.csv")
     record.rows = pd.DataFrame(rows, columns=columns)
     record.rows = record.rows.assign(metric="accuracy", experiment="e")
     settings = {"experiment": "e", "strategy": "a", "split": "test", "seed": 5}
@@ -236,7 +236,7 @@ def test_the_precision_is_decided_once(sweep, monkeypatch):
 def test_a_second_sweep_of_a_record_is_refused(sweep, tmp_path):
     with (
         FileLock(tmp_path / "98_experiments.csv.lock"),
-        pytest.raises(runner.SweepError, match=r"Another sweep is writing .*: wait"),
+        pytest.raises(records.SweepError, match=r"Another sweep is writing .*: wait"),
     ):
         sweep(unwanted)
     sweep(toy)
@@ -248,7 +248,7 @@ def test_a_second_sweep_of_a_record_is_refused(sweep, tmp_path):
 def test_a_damaged_record_gets_a_sentence(damage, sweep, tmp_path):
     file = tmp_path / "98_experiments.csv"
     file.write_bytes(damage)
-    with pytest.raises(runner.SweepError, match=r"98_experiments.csv is damaged .*put"):
+    with pytest.raises(records.SweepError, match=r"98_experiments.csv is damaged"):
         sweep(unwanted)
     assert file.read_bytes() == damage
 
@@ -257,10 +257,10 @@ def test_a_row_without_a_value_is_damage(sweep, tmp_path):
     sweep(one(answers, seed=0, learning_rate=1))
     file = tmp_path / "98_experiments.csv"
     file.write_bytes(file.read_bytes().replace(b",0.5,", b",,"))
-    with pytest.raises(runner.SweepError, match="no value and no error"):
+    with pytest.raises(records.SweepError, match="no value and no error"):
         sweep(unwanted)
 
 
 def test_a_chapter_without_a_sweep_gets_a_sentence(sweep):
-    with pytest.raises(runner.SweepError, match="Chapter 97 has no sweep.*: 98"):
+    with pytest.raises(records.SweepError, match="Chapter 97 has no sweep.*: 98"):
         runner.run("97")

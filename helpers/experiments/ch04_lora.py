@@ -1,0 +1,304 @@
+"""Experiments of chapter 4: how many labels count, LoRA's settings, and its relatives.
+
+The learning curves read the ends of IMDB's reviews, where the verdict stands; all the
+rest is measured on the sentences of Rotten Tomatoes.
+"""
+
+from functools import cache, partial
+
+import numpy as np
+import torch
+from datasets import Dataset
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from torch.nn import functional
+from transformers import AutoModelForSequenceClassification
+
+from helpers import hardware, metrics
+from helpers.data import corpora
+from helpers.experiments.runner import answers, remembered, timed, tuned
+from helpers.models import baselines, encoders, methods
+from helpers.training import fine_tuning, freezing, memory, strategies
+
+ENDS, WHOLE, SENTENCES = "IMDB, ends", "IMDB, whole", "Rotten Tomatoes"
+TOKENS = 64  # of a review's end, with [CLS] and [SEP]
+HELD_OUT = {"validation": 1000, "test": 2000}  # reviews
+EPOCHS = {100: 20, 1000: 6, 10000: 3}  # by number of labelled reviews
+SEEDS = {100: range(5), 1000: range(3), 10000: range(3)}
+
+MAJORITY, TFIDF = "majority class", "TF-IDF + logistic regression"
+FROZEN, LAST, FULL = "frozen + linear", "last two layers", "full fine-tuning"
+SCRATCH, UNTOUCHED = "from scratch", "nothing trained"
+C_TRIED = {TFIDF: (0.1, 1, 10, 100, 1000), FROZEN: (1e-4, 1e-3, 0.01, 0.1, 1)}
+HALF_DECADES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1)
+LOWEST = {FULL: 0, SCRATCH: 0, LAST: 1, "LoRA": 2, "DoRA": 2, "rsLoRA": 2}
+LOWEST |= {"BitFit": 3, "bottleneck adapter": 3, "VeRA": 4, "IA3": 4}
+LOWEST |= {"prefix tuning": 4, "prompt tuning": 5}
+LEARNING_RATES = {name: HALF_DECADES[low : low + 5] for name, low in LOWEST.items()}
+
+LORA = {"r": 8, "lora_alpha": 16, "layers": "query, value"}
+CHOICES = {  # what is changed of LORA
+    "rank": ({"r": 1}, {"r": 64}),
+    "alpha": ({"lora_alpha": 4}, {"lora_alpha": 64}),
+    "layers": ({"r": 9, "layers": "attention"}, {"r": 4, "layers": "all linear"}),
+}
+TEST = {"split": "test", "metric": "accuracy"}
+RETRIEVAL = {"split": "retrieval", "metric": "recall at 1"}
+PAIRS, WORDS = 500, 20  # reviews to be found by one half of their beginning; a quarter
+STEPS = 10  # timed
+
+
+def experiments(record):
+    """Yield the experiments, in the order of what the chapter needs."""
+    training = {"batch_size": 16, "max_length": TOKENS, "precision": record.precision}
+    own = {"experiment": "learning curves", "data": ENDS, "train_size": 1000} | TEST
+    yield majority, own | {"strategy": MAJORITY, "seed": 0}
+    curves = {}
+    for data, strategy in ((ENDS, TFIDF), (WHOLE, TFIDF), (ENDS, FROZEN)):
+        one = own | {"data": data, "strategy": strategy}
+        yield from tuned(record, remembered(linear), one, "C", C_TRIED[strategy], [])
+        yield from over_sizes(linear, one | {"C": record.best("C", one)}, EPOCHS)
+    for strategy in (FULL, "LoRA", LAST, SCRATCH):
+        one = own | training | {"strategy": strategy, "epochs": EPOCHS[1000]}
+        one |= LORA if strategy == "LoRA" else {}
+        yield from rates(record, one, [])
+        best = record.best("learning_rate", one)
+        curves[strategy] = one | {"learning_rate": best}
+    for one in curves.values():
+        yield from over_sizes(fine_tuned, one, (100, 1000))
+    yield from choices(record, training)
+    for one in curves.values():
+        yield from over_sizes(fine_tuned, one, (10000,))
+    yield from family(record, training)
+    for one in curves.values():  # is the learning rate of 1 000 labels good at 10 000?
+        place = HALF_DECADES.index(one["learning_rate"] or HALF_DECADES[1])
+        one = one | {"train_size": 10000, "epochs": EPOCHS[10000], "seed": 0}
+        one |= {"split": "validation"}
+        for learning_rate in HALF_DECADES[max(0, place - 1) : place + 1]:
+            yield remembered(fine_tuned), one | {"learning_rate": learning_rate}
+    for strategy in LEARNING_RATES:
+        for metric in ("milliseconds per step", "peak memory", "trained parameters"):
+            one = {"experiment": "cost", "split": "this machine", "metric": metric}
+            yield remembered(cost), one | training | {"strategy": strategy}
+
+
+def choices(record, training: dict):
+    """Yield learning rates for full fine-tuning and LoRA, and LoRA's other choices."""
+    own = {"data": SENTENCES, "train_size": 1000, "epochs": 3} | TEST | training
+    own, seeds = own | {"experiment": "learning rate"}, range(3)
+    yield from rates(record, own | {"strategy": FULL}, seeds, seeds)
+    own |= {"strategy": "LoRA"} | LORA
+    yield from rates(record, own, seeds, seeds)
+    for choice, values in CHOICES.items():
+        for changed in values:
+            one = own | {"experiment": choice} | changed
+            yield from rates(record, one, seeds, seeds, LEARNING_RATES["LoRA"][1:])
+
+
+def family(record, training: dict):
+    """Yield each method with its own learning rate, and what it forgets."""
+    own = {"experiment": "family", "data": SENTENCES, "train_size": 1000} | TEST
+    for strategy in (UNTOUCHED, TFIDF):
+        yield untrained, own | {"strategy": strategy, "seed": 0} | RETRIEVAL
+    for strategy in (TFIDF, FROZEN):
+        run = remembered(linear), own | {"strategy": strategy}
+        yield from tuned(record, *run, "C", C_TRIED[strategy], range(3))
+    for strategy in LEARNING_RATES:
+        one = own | training | {"strategy": strategy, "epochs": 5}
+        one |= {"other_skill": "retrieval"}
+        one |= LORA if "LoRA" in strategy else {}
+        yield from rates(record, one, range(3))
+        if best := record.best("learning_rate", one):
+            one |= {"learning_rate": best} | RETRIEVAL
+            yield from ((remembered(fine_tuned), one | {"seed": s}) for s in range(3))
+
+
+def rates(record, settings: dict, seeds, trials=(0,), values=()):
+    """Yield fine-tuning with each learning rate of a strategy, then with the best."""
+    values = values or LEARNING_RATES[settings["strategy"]]
+    run = remembered(fine_tuned), settings
+    yield from tuned(record, *run, "learning_rate", values, seeds, trials)
+
+
+def over_sizes(function, settings: dict, sizes):
+    """Yield tests with so many labels, for each seed."""
+    for size in sizes:
+        one = settings | {"train_size": size}
+        one |= {"epochs": EPOCHS[size]} if "epochs" in settings else {}
+        for seed in SEEDS[size]:
+            yield remembered(function), one | {"seed": seed}
+
+
+@cache
+def splits(data: str) -> dict[str, Dataset]:
+    """Return labelled texts in three splits; of IMDB fewer held-out ones than it has.
+
+    Of the `ENDS` of its reviews there are at most 62 tokens, from the start of a word.
+    """
+    if data == SENTENCES:
+        return dict(strategies.sentences())
+    found = {}
+    for name, rows in corpora.imdb().items():
+        rows = rows.select(range(min(len(rows), HELD_OUT.get(name, len(rows)))))
+        if data == ENDS:
+            texts = [end_of(text, TOKENS - 2) for text in rows["text"]]
+            columns = {"text": texts, "label": rows["label"][:]}
+            rows = Dataset.from_dict(columns, corpora.FEATURES)
+        found[name] = rows
+    return found
+
+
+def end_of(text: str, tokens: int) -> str:
+    """Return the last words of a text that have not more than so many tokens."""
+    options = {"add_special_tokens": False, "verbose": False}
+    encoded = strategies.tokenizer()(text, **options)
+    words = encoded.word_ids()
+    begin = max(0, len(words) - tokens)
+    while 0 < begin < len(words) and words[begin] == words[begin - 1]:
+        begin += 1
+    cut = 0 < begin < len(words)
+    return text[encoded.token_to_chars(begin).start :] if cut else text
+
+
+def read(data: str, train_size: int, seed: int) -> tuple[Dataset, dict]:
+    """Return a random training subset, and the held-out splits."""
+    train, *held_out = splits(data).items()
+    return corpora.subset(train[1], train_size, seed), dict(held_out)
+
+
+def majority(strategy, data, train_size, seed) -> dict:
+    """Predict the class that is commoner in a training subset."""
+    train, held_out = read(data, train_size, seed)
+    common = np.bincount(train["label"]).argmax()
+    return answers(lambda texts: np.eye(2)[[common] * len(texts)], held_out)
+
+
+def linear(strategy, data, train_size, seed, C) -> dict:
+    """A linear classifier on TF-IDF, or on MiniLM's standardised mean vectors."""
+    train, held_out = read(data, train_size, seed)
+    model = baselines.tfidf(C)
+    if strategy == FROZEN:
+        embed = FunctionTransformer(remembered(vectors))
+        classifier = LogisticRegression(C=C, max_iter=1000)
+        model = make_pipeline(embed, StandardScaler(), classifier)
+    model.fit(train["text"][:], train["label"][:])
+    return answers(model.predict_proba, held_out)
+
+
+def vectors(texts: list[str]) -> np.ndarray:
+    """Return MiniLM's mean vectors."""
+    return encoders.embed_texts(*encoders.load_text("minilm"), texts).numpy()
+
+
+def fine_tuned(
+    strategy, data, train_size, seed, precision, other_skill=None, **options
+) -> dict:
+    """Adapt MiniLM by one of `LEARNING_RATES`, and perhaps test its other skill."""
+    train, held_out = read(data, train_size, seed)
+    lora = {name: options.pop(name) for name in LORA if name in options}
+    model = adapted(strategy, seed, **lora)
+    options |= {"seed": seed, "bf16": precision == "bfloat16"}
+    work = partial(fine_tuning.classifier, model, strategies.tokenizer(), train)
+    _, seconds = timed(partial(work, **options))
+    with hardware.autocast(model, precision):
+        found = answers(partial(logits, model), held_out, seconds)
+        if other_skill:
+            found["retrieval"] = retrieval(partial(embed, model))
+    return found
+
+
+def logits(model, texts) -> torch.Tensor:
+    """Return the logits of texts, [texts, classes]."""
+    return encoders.logits(model, strategies.tokenizer(), texts, TOKENS)
+
+
+def adapted(strategy: str, seed: int, **lora):
+    """Return MiniLM with a random head, ready to be trained by a strategy."""
+    model = strategies.new_classifier(seed)
+    if strategy == SCRATCH:
+        torch.manual_seed(seed)
+        return AutoModelForSequenceClassification.from_config(model.config)
+    if strategy == LAST:
+        freezing.train_only(model, LAST)
+    if strategy in (FULL, LAST):
+        return model
+    return methods.apply(strategy, model, **lora)
+
+
+def untrained(strategy, data, train_size, seed) -> dict:
+    """What MiniLM retrieves as it comes, and what TF-IDF does."""
+    if strategy == TFIDF:
+        texts = splits(data)["train"]["text"][:]
+        words = baselines.tfidf()[0].fit([*texts, *sum(halves(), [])])
+        return {"retrieval": retrieval(lambda texts: words.transform(texts).toarray())}
+    model = strategies.new_classifier(seed)
+    return {"retrieval": retrieval(partial(embed, model))}
+
+
+@cache
+def halves() -> tuple[list[str], list[str]]:
+    """Return two interleaved halves of what each of 500 reviews begins with.
+
+    They are of IMDB's validation split: words 1 to 20 and 41 to 60, and those between
+    and behind, up to 80.
+    """
+    found = []
+    for text in corpora.imdb()["validation"]["text"]:
+        quarters = [text.split()[n * WORDS : (n + 1) * WORDS] for n in range(4)]
+        if len(quarters[-1]) == WORDS:
+            found.append([" ".join(sum(quarters[n::2], [])) for n in (0, 1)])
+    first, second = zip(*found[:PAIRS], strict=True)
+    return list(first), list(second)
+
+
+def retrieval(embed) -> dict:
+    """Say how often the nearest half, by cosine, is that of the same review."""
+    first, second = (torch.as_tensor(embed(texts)) for texts in halves())
+    unit = partial(functional.normalize, dim=-1)
+    nearest = (unit(first.float()) @ unit(second.float()).T).argmax(1)
+    hits = int((nearest == torch.arange(len(nearest))).sum())
+    return {"recall at 1": metrics.proportion(hits, len(nearest))}
+
+
+def embed(model, texts) -> torch.Tensor:
+    """Return mean vectors of texts, virtual tokens left out: [n, hidden size]."""
+    found = []
+    with encoders.evaluating(model):
+        for begin in range(0, len(texts), 50):
+            batch = texts[begin : begin + 50]
+            options = {"truncation": True, "max_length": TOKENS, "padding": True}
+            batch = strategies.tokenizer()(batch, **options, return_tensors="pt")
+            hidden = model(**batch, output_hidden_states=True).hidden_states[-1]
+            mask = batch["attention_mask"]
+            found.append(encoders.mean_pool(hidden[:, -mask.shape[1] :], mask))
+    return torch.cat(found)
+
+
+def cost(strategy, batch_size, max_length, precision) -> dict:
+    """Seconds and memory of a training step, alone on this machine, and parameters."""
+    model = adapted(strategy, 0).train()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, fused=True)
+    ids = torch.randint(1000, 20000, (batch_size, max_length))
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    batch |= {"labels": torch.arange(batch_size) % 2}
+
+    def steps(count):
+        for _ in range(count):
+            with hardware.autocast(model, precision):
+                loss = model(**batch).loss
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    highest = memory.measured(partial(steps, 2))
+    hardware.keep_freed_memory()
+    steps(2)
+    _, seconds = timed(partial(steps, STEPS))
+    if seconds is None:
+        raise RuntimeError("other programs ran meanwhile: run the sweep again alone")
+    found = {"milliseconds per step": 1000 * seconds / STEPS}
+    found |= {"peak memory": highest, "trained parameters": encoders.count(model)[0]}
+    scores = {n: metrics.Score(v, None, None, STEPS) for n, v in found.items()}
+    return {"this machine": scores}
