@@ -210,7 +210,7 @@ def fine_tuned(
 
 def logits(model, texts) -> torch.Tensor:
     """Return the logits of texts, [texts, classes]."""
-    return encoders.logits(model, strategies.tokenizer(), texts, TOKENS)
+    return encoders.logits(model, strategies.tokenizer(), texts, TOKENS).float()
 
 
 def adapted(strategy: str, seed: int, **lora):
@@ -270,6 +270,7 @@ def embed(model, texts) -> torch.Tensor:
             options = {"truncation": True, "max_length": TOKENS, "padding": True}
             batch = strategies.tokenizer()(batch, **options, return_tensors="pt")
             hidden = model(**batch, output_hidden_states=True).hidden_states[-1]
+            hidden = hidden.float()
             mask = batch["attention_mask"]
             found.append(encoders.mean_pool(hidden[:, -mask.shape[1] :], mask))
     return torch.cat(found)
