@@ -50,5 +50,5 @@ def initialise(function):
 enough = choice(  # full fine-tuning is four points better at one learning rate
     a="Seeds tell how sure a difference is, not whether it was fair.",
     b="Right: LoRA's best learning rate is much larger. Tune both with equal effort.",
-    c="Rank changed little here. Look at what was the same for both, and should not be.",
+    c="First look at what was the same for both, and should not be.",
 )

@@ -9,6 +9,7 @@ from functools import cache, partial
 import numpy as np
 import torch
 from datasets import Dataset
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -26,6 +27,7 @@ TOKENS = 64  # of a review's end, with [CLS] and [SEP]
 HELD_OUT = {"validation": 1000, "test": 2000}  # reviews
 EPOCHS = {100: 20, 1000: 6, 10000: 3}  # by number of labelled reviews
 SEEDS = {100: range(5), 1000: range(3), 10000: range(3)}
+LABELS, CURVE_SIZES = 1000, ((100, 1000), (10000,))  # where settings are chosen; all
 
 MAJORITY, TFIDF = "majority class", "TF-IDF + logistic regression"
 FROZEN, LAST, FULL = "frozen + linear", "last two layers", "full fine-tuning"
@@ -45,35 +47,35 @@ CHOICES = {  # what is changed of LORA
 }
 TEST = {"split": "test", "metric": "accuracy"}
 RETRIEVAL = {"split": "retrieval", "metric": "recall at 1"}
-PAIRS, WORDS = 500, 20  # reviews to be found by one half of their beginning; a quarter
-STEPS = 10  # timed
+PAIRS, WORDS, STEPS = 500, 20, 10  # reviews to find; words of a quarter; steps to time
 
 
 def experiments(record):
     """Yield the experiments, in the order of what the chapter needs."""
     training = {"batch_size": 16, "max_length": TOKENS, "precision": record.precision}
-    own = {"experiment": "learning curves", "data": ENDS, "train_size": 1000} | TEST
-    yield majority, own | {"strategy": MAJORITY, "seed": 0}
+    own = {"experiment": "learning curves", "data": ENDS, "train_size": LABELS} | TEST
+    yield linear, own | {"strategy": MAJORITY, "seed": 0}
     curves = {}
     for data, strategy in ((ENDS, TFIDF), (WHOLE, TFIDF), (ENDS, FROZEN)):
         one = own | {"data": data, "strategy": strategy}
         yield from tuned(record, remembered(linear), one, "C", C_TRIED[strategy], [])
         yield from over_sizes(linear, one | {"C": record.best("C", one)}, EPOCHS)
     for strategy in (FULL, "LoRA", LAST, SCRATCH):
-        one = own | training | {"strategy": strategy, "epochs": EPOCHS[1000]}
+        one = own | training | {"strategy": strategy, "epochs": EPOCHS[LABELS]}
         one |= LORA if strategy == "LoRA" else {}
-        yield from rates(record, one, [])
-        best = record.best("learning_rate", one)
-        curves[strategy] = one | {"learning_rate": best}
+        yield from over_learning_rates(record, one, [])
+        one["learning_rate"] = record.best("learning_rate", one)
+        curves[strategy] = one
     for one in curves.values():
-        yield from over_sizes(fine_tuned, one, (100, 1000))
+        yield from over_sizes(fine_tuned, one, CURVE_SIZES[0])
     yield from choices(record, training)
     for one in curves.values():
-        yield from over_sizes(fine_tuned, one, (10000,))
+        yield from over_sizes(fine_tuned, one, CURVE_SIZES[1])
     yield from family(record, training)
     for one in curves.values():  # is the learning rate of 1 000 labels good at 10 000?
         place = HALF_DECADES.index(one["learning_rate"] or HALF_DECADES[1])
-        one = one | {"train_size": 10000, "epochs": EPOCHS[10000], "seed": 0}
+        most = CURVE_SIZES[-1][-1]
+        one = one | {"train_size": most, "epochs": EPOCHS[most], "seed": 0}
         one |= {"split": "validation"}
         for learning_rate in HALF_DECADES[max(0, place - 1) : place + 1]:
             yield remembered(fine_tuned), one | {"learning_rate": learning_rate}
@@ -85,20 +87,22 @@ def experiments(record):
 
 def choices(record, training: dict):
     """Yield learning rates for full fine-tuning and LoRA, and LoRA's other choices."""
-    own = {"data": SENTENCES, "train_size": 1000, "epochs": 3} | TEST | training
+    own = {"data": SENTENCES, "train_size": LABELS, "epochs": 3} | TEST | training
     own, seeds = own | {"experiment": "learning rate"}, range(3)
-    yield from rates(record, own | {"strategy": FULL}, seeds, seeds)
+    yield from over_learning_rates(record, own | {"strategy": FULL}, seeds, seeds)
     own |= {"strategy": "LoRA"} | LORA
-    yield from rates(record, own, seeds, seeds)
+    yield from over_learning_rates(record, own, seeds, seeds)
     for choice, values in CHOICES.items():
         for changed in values:
             one = own | {"experiment": choice} | changed
-            yield from rates(record, one, seeds, seeds, LEARNING_RATES["LoRA"][1:])
+            yield from over_learning_rates(
+                record, one, seeds, seeds, LEARNING_RATES["LoRA"][1:]
+            )
 
 
 def family(record, training: dict):
     """Yield each method with its own learning rate, and what it forgets."""
-    own = {"experiment": "family", "data": SENTENCES, "train_size": 1000} | TEST
+    own = {"experiment": "family", "data": SENTENCES, "train_size": LABELS} | TEST
     for strategy in (UNTOUCHED, TFIDF):
         yield untrained, own | {"strategy": strategy, "seed": 0} | RETRIEVAL
     for strategy in (TFIDF, FROZEN):
@@ -108,13 +112,13 @@ def family(record, training: dict):
         one = own | training | {"strategy": strategy, "epochs": 5}
         one |= {"other_skill": "retrieval"}
         one |= LORA if "LoRA" in strategy else {}
-        yield from rates(record, one, range(3))
+        yield from over_learning_rates(record, one, range(3))
         if best := record.best("learning_rate", one):
             one |= {"learning_rate": best} | RETRIEVAL
             yield from ((remembered(fine_tuned), one | {"seed": s}) for s in range(3))
 
 
-def rates(record, settings: dict, seeds, trials=(0,), values=()):
+def over_learning_rates(record, settings: dict, seeds, trials=(0,), values=()):
     """Yield fine-tuning with each learning rate of a strategy, then with the best."""
     values = values or LEARNING_RATES[settings["strategy"]]
     run = remembered(fine_tuned), settings
@@ -151,8 +155,7 @@ def splits(data: str) -> dict[str, Dataset]:
 
 def end_of(text: str, tokens: int) -> str:
     """Return the last words of a text that have not more than so many tokens."""
-    options = {"add_special_tokens": False, "verbose": False}
-    encoded = strategies.tokenizer()(text, **options)
+    encoded = strategies.tokenizer()(text, add_special_tokens=False, verbose=False)
     words = encoded.word_ids()
     begin = max(0, len(words) - tokens)
     while 0 < begin < len(words) and words[begin] == words[begin - 1]:
@@ -167,17 +170,10 @@ def read(data: str, train_size: int, seed: int) -> tuple[Dataset, dict]:
     return corpora.subset(train[1], train_size, seed), dict(held_out)
 
 
-def majority(strategy, data, train_size, seed) -> dict:
-    """Predict the class that is commoner in a training subset."""
+def linear(strategy, data, train_size, seed, C=1) -> dict:
+    """TF-IDF or MiniLM's standardised mean vectors, and a line; or the majority."""
     train, held_out = read(data, train_size, seed)
-    common = np.bincount(train["label"]).argmax()
-    return answers(lambda texts: np.eye(2)[[common] * len(texts)], held_out)
-
-
-def linear(strategy, data, train_size, seed, C) -> dict:
-    """A linear classifier on TF-IDF, or on MiniLM's standardised mean vectors."""
-    train, held_out = read(data, train_size, seed)
-    model = baselines.tfidf(C)
+    model = baselines.tfidf(C) if strategy == TFIDF else DummyClassifier()
     if strategy == FROZEN:
         embed = FunctionTransformer(remembered(vectors))
         classifier = LogisticRegression(C=C, max_iter=1000)
@@ -209,7 +205,6 @@ def fine_tuned(
 
 
 def logits(model, texts) -> torch.Tensor:
-    """Return the logits of texts, [texts, classes]."""
     return encoders.logits(model, strategies.tokenizer(), texts, TOKENS).float()
 
 
@@ -281,7 +276,7 @@ def cost(strategy, batch_size, max_length, precision) -> dict:
     model = adapted(strategy, 0).train()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, fused=True)
-    ids = torch.randint(1000, 20000, (batch_size, max_length))
+    ids = torch.randint(model.config.vocab_size, (batch_size, max_length))
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     batch |= {"labels": torch.arange(batch_size) % 2}
 
@@ -299,7 +294,7 @@ def cost(strategy, batch_size, max_length, precision) -> dict:
     _, seconds = timed(partial(steps, STEPS))
     if seconds is None:
         raise RuntimeError("other programs ran meanwhile: run the sweep again alone")
-    found = {"milliseconds per step": 1000 * seconds / STEPS}
-    found |= {"peak memory": highest, "trained parameters": encoders.count(model)[0]}
+    found = {"milliseconds per step": 1000 * seconds / STEPS, "peak memory": highest}
+    found["trained parameters"] = encoders.count(model)[0]
     scores = {n: metrics.Score(v, None, None, STEPS) for n, v in found.items()}
     return {"this machine": scores}

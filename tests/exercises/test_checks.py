@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from helpers.exercises import ch01, ch02, ch03, ch05, ch07, verdicts
+from helpers.exercises import ch01, ch02, ch03, ch04, ch05, ch07, verdicts
 
-MODULES = ch01, ch02, ch03, ch05, ch07
+MODULES = ch01, ch02, ch03, ch04, ch05, ch07
 
 
 def causal(q, k, v, scale=True, mask="before", side="later", axis=-1):
@@ -156,12 +156,24 @@ def temperature(logits, labels, change=lambda logits, t: logits / t, choose=min)
     return choose(np.arange(0.5, 4.05, 0.1), key=loss)
 
 
+def lora_forward(x, W, A, B, alpha, frozen=1, scale=lambda alpha, A: alpha / len(A)):
+    return frozen * x @ W.T + scale(alpha, A) * (x @ A.T @ B.T)
+
+
+def initialise(A, B, a=torch.nn.init.normal_, b=torch.nn.init.zeros_):
+    a(A)
+    b(B)
+
+
 RIGHT = {
     "train_epoch": train_epoch,
     "accumulated": accumulated,
     "temperature": temperature,
     "which_epoch": "b",
     "better_model": "c",
+    "lora_forward": lora_forward,
+    "initialise": initialise,
+    "enough": "b",
     "masker": masker,
     "whole_words": whole_words,
     "too_good": "c",
@@ -207,6 +219,21 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
     ],
     "which_epoch": [("a", "luckiest"), ("c", "lucky one, too")],
     "better_model": [("a", "coin"), ("b", "paired"), ("d", "Choose")],
+    "lora_forward": [
+        (partial(lora_forward, frozen=0), "frozen layer is missing"),
+        (partial(lora_forward, scale=lambda alpha, A: 1), "must be scaled"),
+        (partial(lora_forward, scale=lambda alpha, A: alpha), "not by alpha"),
+        (partial(lora_forward, scale=lambda alpha, A: 0), "layer alone"),
+        (partial(lora_forward, frozen=4), "Only the new part"),
+        (partial(lora_forward, scale=lambda a, A: a / A.shape[1]), "inputs"),
+        (lambda x, W, A, B, alpha: x, "shape"),
+    ],
+    "initialise": [
+        (lambda A, B: None, "in place"),
+        (partial(initialise, b=torch.nn.init.normal_), "damaged"),
+        (partial(initialise, a=torch.nn.init.ones_), "Equal numbers"),
+    ],
+    "enough": [("a", "fair"), ("c", "should not be"), ("d", "Choose")],
     "masker": [
         (partial(masker, probability=0.4), "are selected"),
         (partial(masker, cuts=(0.5, 0.9)), "become [MASK]"),
@@ -299,9 +326,10 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
 STUBS = {
     name: ... if isinstance(RIGHT[name], str) else lambda *_: None
     for name in RIGHT
-    if name != "train_epoch"  # which is given broken, not empty
+    if name not in ("train_epoch", "initialise")  # given broken, not empty
 }
 UNREPAIRED = {
+    "initialise": partial(initialise, a=torch.nn.init.zeros_),
     "mean_pooling": lambda h, m: (h * m.unsqueeze(-1)).mean(1),
     "standardise": lambda a, b: tuple(
         scaled(x, np.concatenate([a, b])) for x in (a, b)

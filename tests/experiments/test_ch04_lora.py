@@ -1,0 +1,186 @@
+"""The sweep of chapter 4 on a toy: what is trained, read, predicted and retrieved."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import paths
+from helpers.data import corpora
+from helpers.experiments import ch04_lora as runs
+from helpers.experiments import records, runner
+from helpers.models import methods
+from helpers.training import strategies
+
+BY_LIBRARY_ONLY = {runs.FULL, runs.LAST, runs.SCRATCH}
+
+
+@pytest.fixture
+def toy_splits(toy, monkeypatch):
+    """Let the reviews be toy sentences, too, in all three splits."""
+    monkeypatch.setattr(runs, "splits", lambda data: dict(toy))
+    monkeypatch.setattr(corpora, "imdb", lambda: dict(toy))
+    return toy
+
+
+def test_the_published_record_holds_nothing_that_is_not_declared():
+    record = records.Record(paths.RESULTS / "04_experiments.csv")
+    declared = {records.key(settings) for _, settings in runs.experiments(record)}
+    rows = record.rows.query("experiment != 'precision'")
+    assert set(records.keys(rows)) <= declared
+    assert record.rows["error"].isna().all()
+
+
+def test_every_experiment_runs_on_a_toy(toy_splits, monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, "EPOCHS", {5: 1, 12: 1})
+    monkeypatch.setattr(runs, "SEEDS", {5: range(2), 12: range(1)})
+    monkeypatch.setattr(runs, "CURVE_SIZES", ((5,), (12,)))
+    few = {name: (1e-3,) for name in runs.LEARNING_RATES}
+    monkeypatch.setattr(runs, "LEARNING_RATES", few)
+    monkeypatch.setattr(runs, "C_TRIED", dict.fromkeys(runs.C_TRIED, (1,)))
+    monkeypatch.setattr(runs, "LABELS", 12)
+    monkeypatch.setattr(runs, "WORDS", 1)
+    monkeypatch.setattr(runs, "timed", lambda work: (work(), 2.0))
+    runs.halves.cache_clear()
+    rows = records.read(runner.run("04", tmp_path))
+    runs.halves.cache_clear()
+    assert rows["error"].isna().all(), rows["error"].dropna().unique()
+    assert set(rows["experiment"]) == {
+        "precision",
+        "learning curves",
+        "learning rate",
+        "rank",
+        "alpha",
+        "layers",
+        "family",
+        "cost",
+    }
+    family = rows.query("experiment == 'family' and split == 'test'")
+    assert {*few, runs.TFIDF, runs.FROZEN} == set(family["strategy"])
+    assert (rows.loc[rows["metric"] == "recall at 1", "value"] <= 1).all()
+    curves = rows.query("experiment == 'learning curves' and split == 'test'")
+    assert (curves.groupby(["strategy", "data"])["train_size"].nunique() <= 2).all()
+    table = records.Record(tmp_path / "04_experiments.csv").predictions()
+    tested = rows.query("split == 'test'")
+    right = [(row["label"] == row["prediction"]).mean() for _, row in table.iterrows()]
+    assert right == pytest.approx(tested["value"].tolist())
+
+
+def test_a_training_subset_has_its_size_and_depends_on_the_seed(toy_splits):
+    (one, held_out), (same, _), (other, _) = (
+        runs.read("any", 12, seed) for seed in (0, 0, 1)
+    )
+    assert list(held_out) == ["validation", "test"]
+    assert len(one) == 12
+    assert one["text"][:] == same["text"][:] != other["text"][:]
+
+
+def test_the_end_of_a_text_starts_with_a_word_and_is_short_enough(toy):
+    tokenizer = strategies.tokenizer()
+    text = "A dull plot number 17, numberfilm! " * 5
+    for tokens in range(1, 30):
+        end = runs.end_of(text, tokens)
+        assert text.endswith(end)
+        assert len(tokenizer(end, add_special_tokens=False)["input_ids"]) <= tokens
+        before = text[: len(text) - len(end)]
+        assert not (before[-1:].isalnum() and end[:1].isalnum())
+    assert runs.end_of("a film", 10) == "a film"
+
+
+@pytest.mark.parametrize("strategy", runs.LEARNING_RATES)
+def test_before_training_only_virtual_tokens_change_the_logits(strategy, toy):
+    texts = toy["test"]["text"][:]
+    plain = runs.logits(strategies.new_classifier(0), texts)
+    adapted = runs.logits(runs.adapted(strategy, 0), texts)
+    changed = strategy in ("prefix tuning", "prompt tuning", runs.SCRATCH)
+    assert torch.allclose(plain, adapted, atol=1e-6) != changed
+
+
+@pytest.mark.parametrize("strategy", sorted({*runs.LEARNING_RATES} - BY_LIBRARY_ONLY))
+def test_a_method_trains_itself_and_the_head_and_nothing_else(strategy, toy):
+    model = runs.adapted(strategy, 0)
+    trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    own = ("lora_", "vera_", "ia3_", "prompt_", "classifier", "down", "up", "bias")
+    assert any("classifier" in name for name in trained)
+    assert all(any(word in name for word in own) for name in trained)
+    if strategy == "BitFit":
+        biases = {n for n, _ in model.named_parameters() if n.endswith("bias")}
+        assert trained == biases | {"classifier.weight"}
+
+
+def test_lora_has_the_rank_scale_and_layers_that_were_wanted(toy):
+    options = {"r": 3, "lora_alpha": 12, "layers": "all linear"}
+    model = runs.adapted("LoRA", 0, **options)
+    adapted = [m for m in model.modules() if hasattr(m, "lora_A") and m.lora_A]
+    layers = strategies.new_classifier(0).config.num_hidden_layers
+    pooler = 1  # a linear layer of its own
+    assert len(adapted) == 6 * layers + pooler
+    assert {m.scaling["default"] for m in adapted} == {4}
+    assert {m.lora_A["default"].out_features for m in adapted} == {3}
+
+
+def test_a_bottleneck_adds_a_small_network_to_the_output_of_its_layer():
+    torch.manual_seed(0)
+    layer, x = torch.nn.Linear(4, 6), torch.randn(5, 4)
+    adapter = methods.Bottleneck(layer, 2)
+    assert torch.equal(adapter(x), layer(x))
+    torch.nn.init.normal_(adapter.up.weight)
+    hidden = torch.relu(layer(x) @ adapter.down.weight.T + adapter.down.bias)
+    expected = layer(x) + hidden @ adapter.up.weight.T
+    torch.testing.assert_close(adapter(x), expected)
+
+
+def test_retrieval_counts_the_pairs_whose_halves_are_nearest(monkeypatch):
+    halves = ["a", "b", "c", "d"], ["a", "b", "c", "x"]
+    monkeypatch.setattr(runs, "halves", lambda: halves)
+    place = {text: number for number, text in enumerate("abcdx")}
+    embed = lambda texts: torch.eye(5)[[place[text] for text in texts]]  # noqa: E731
+    assert runs.retrieval(embed)["recall at 1"].value == 0.75
+
+
+def test_the_halves_of_a_review_share_no_word_place(monkeypatch):
+    words = " ".join(str(n) for n in range(100))
+    monkeypatch.setattr(corpora, "imdb", lambda: {"validation": {"text": [words, "a"]}})
+    runs.halves.cache_clear()
+    first, second = runs.halves()
+    runs.halves.cache_clear()
+    assert len(first) == len(second) == 1
+    first, second = first[0].split(), second[0].split()
+    assert first == [str(n) for n in (*range(20), *range(40, 60))]
+    assert second == [str(n) for n in (*range(20, 40), *range(60, 80))]
+
+
+def test_vectors_leave_out_padding_and_virtual_tokens(toy):
+    texts = ["a film", "a dull film and a warm plot"]
+    plain = strategies.new_classifier(0)
+    both = runs.embed(plain, texts)
+    for text, row in zip(texts, both, strict=True):
+        torch.testing.assert_close(runs.embed(plain, [text])[0], row)
+    with_prompt = runs.adapted("prompt tuning", 0)
+    assert runs.embed(with_prompt, texts).shape == both.shape
+
+
+def test_cost_is_no_row_when_other_programs_ran(toy, monkeypatch):
+    monkeypatch.setattr(runs, "timed", lambda work: (work(), None))
+    with pytest.raises(RuntimeError, match="run the sweep again alone"):
+        runs.cost("LoRA", 2, 8, "float32")
+
+
+def test_the_majority_class_is_that_of_the_training_subset(toy_splits):
+    settings = {"data": "any", "train_size": 20, "seed": 0}
+    found = runs.linear(runs.MAJORITY, **settings)["test"]
+    assert set(found.logits.argmax(1)) == {0}  # two of three are negative
+    assert np.array_equal(found.labels, toy_splits["test"]["label"])
+
+
+def test_frozen_features_are_fitted_on_the_subset_alone(toy_splits, monkeypatch):
+    seen, embed = [], runs.vectors
+
+    def vectors(texts):
+        seen.append(texts)
+        return embed(texts)
+
+    monkeypatch.setattr(runs, "vectors", vectors)
+    monkeypatch.setattr(runs, "remembered", lambda function: function)
+    runs.linear(runs.FROZEN, "any", 8, 0, C=1)
+    subset, _ = runs.read("any", 8, 0)
+    assert seen[0] == subset["text"][:]
