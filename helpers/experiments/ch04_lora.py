@@ -13,13 +13,13 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from torch.nn import functional
 from transformers import AutoModelForSequenceClassification
 
 from helpers import hardware, metrics
 from helpers.data import corpora
+from helpers.experiments.ch03_fine_tuning import TEST, TFIDF
 from helpers.experiments.runner import answers, remembered, timed, tuned
-from helpers.models import baselines, encoders, methods
+from helpers.models import baselines, encoders, methods, retrieval
 from helpers.training import fine_tuning, freezing, memory, strategies
 
 ENDS, WHOLE, SENTENCES = "IMDB, ends", "IMDB, whole", "Rotten Tomatoes"
@@ -29,10 +29,11 @@ EPOCHS = {100: 20, 1000: 6, 10000: 3}  # by number of labelled reviews
 SEEDS = {100: range(5), 1000: range(3), 10000: range(3)}
 LABELS, CURVE_SIZES = 1000, ((100, 1000), (10000,))  # where settings are chosen; all
 
-MAJORITY, TFIDF = "majority class", "TF-IDF + logistic regression"
+MAJORITY = "majority class"
 FROZEN, LAST, FULL = "frozen + linear", "last two layers", "full fine-tuning"
 SCRATCH, UNTOUCHED = "from scratch", "nothing trained"
-C_TRIED = {TFIDF: (0.1, 1, 10, 100, 1000), FROZEN: (1e-4, 1e-3, 0.01, 0.1, 1)}
+CURVES = FULL, "LoRA", LAST, SCRATCH
+C_TRIED = {TFIDF: (1, 10, 100, 1000, 10000), FROZEN: (1e-4, 1e-3, 0.01, 0.1, 1)}
 HALF_DECADES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1)
 LOWEST = {FULL: 0, SCRATCH: 0, LAST: 1, "LoRA": 2, "DoRA": 2, "rsLoRA": 2}
 LOWEST |= {"BitFit": 3, "bottleneck adapter": 3, "VeRA": 4, "IA3": 4}
@@ -45,48 +46,55 @@ CHOICES = {  # what is changed of LORA
     "alpha": ({"lora_alpha": 4}, {"lora_alpha": 64}),
     "layers": ({"r": 9, "layers": "attention"}, {"r": 4, "layers": "all linear"}),
 }
-TEST = {"split": "test", "metric": "accuracy"}
 RETRIEVAL = {"split": "retrieval", "metric": "recall at 1"}
-PAIRS, WORDS, STEPS = 500, 20, 10  # reviews to find; words of a quarter; steps to time
+STEPS = 10  # timed
 
 
 def experiments(record):
     """Yield the experiments, in the order of what the chapter needs."""
     training = {"batch_size": 16, "max_length": TOKENS, "precision": record.precision}
     own = {"experiment": "learning curves", "data": ENDS, "train_size": LABELS} | TEST
-    yield linear, own | {"strategy": MAJORITY, "seed": 0}
-    curves = {}
+    yield from over_sizes(linear, own | {"strategy": MAJORITY}, EPOCHS)
     for data, strategy in ((ENDS, TFIDF), (WHOLE, TFIDF), (ENDS, FROZEN)):
         one = own | {"data": data, "strategy": strategy}
         yield from tuned(record, remembered(linear), one, "C", C_TRIED[strategy], [])
         yield from over_sizes(linear, one | {"C": record.best("C", one)}, EPOCHS)
-    for strategy in (FULL, "LoRA", LAST, SCRATCH):
-        one = own | training | {"strategy": strategy, "epochs": EPOCHS[LABELS]}
-        one |= LORA if strategy == "LoRA" else {}
+    curves = [own | training | {"strategy": strategy} for strategy in CURVES]
+    for one in curves:
+        one |= {"epochs": EPOCHS[LABELS]} | (LORA if one["strategy"] == "LoRA" else {})
         yield from over_learning_rates(record, one, [])
-        one["learning_rate"] = record.best("learning_rate", one)
-        curves[strategy] = one
-    for one in curves.values():
-        yield from over_sizes(fine_tuned, one, CURVE_SIZES[0])
+    yield from (each for size in CURVE_SIZES[0] for each in at(record, curves, size))
     yield from choices(record, training)
-    for one in curves.values():
-        yield from over_sizes(fine_tuned, one, CURVE_SIZES[1])
+    yield from (each for size in CURVE_SIZES[1] for each in at(record, curves, size))
     yield from family(record, training)
-    for one in curves.values():  # is the learning rate of 1 000 labels good at 10 000?
-        place = HALF_DECADES.index(one["learning_rate"] or HALF_DECADES[1])
-        most = CURVE_SIZES[-1][-1]
-        one = one | {"train_size": most, "epochs": EPOCHS[most], "seed": 0}
-        one |= {"split": "validation"}
-        for learning_rate in HALF_DECADES[max(0, place - 1) : place + 1]:
-            yield remembered(fine_tuned), one | {"learning_rate": learning_rate}
     for strategy in LEARNING_RATES:
         for metric in ("milliseconds per step", "peak memory", "trained parameters"):
             one = {"experiment": "cost", "split": "this machine", "metric": metric}
             yield remembered(cost), one | training | {"strategy": strategy}
 
 
+def at(record, curves: list[dict], size: int):
+    """Yield tests with so many labels, of all strategies.
+
+    The learning rate of `LABELS` labels is compared on validation with its neighbour:
+    the next larger one for fewer labels, so fewer steps, the next smaller one for more.
+    """
+    chosen = []
+    for settings in curves:
+        tried = [record.best("learning_rate", settings)]
+        one = settings | {"train_size": size, "epochs": EPOCHS[size]}
+        if size != LABELS and tried[0]:
+            step = 1 if size < LABELS else -1
+            tried.append(HALF_DECADES[max(0, HALF_DECADES.index(tried[0]) + step)])
+            yield from over_learning_rates(record, one, [], values=tried)
+        chosen.append((one, tried))
+    for one, tried in chosen:
+        best = record.best("learning_rate", one) if len(tried) > 1 else tried[0]
+        yield from over_sizes(fine_tuned, one | {"learning_rate": best}, [size])
+
+
 def choices(record, training: dict):
-    """Yield learning rates for full fine-tuning and LoRA, and LoRA's other choices."""
+    """Yield learning tried for full fine-tuning and LoRA, and LoRA's other choices."""
     own = {"data": SENTENCES, "train_size": LABELS, "epochs": 3} | TEST | training
     own, seeds = own | {"experiment": "learning rate"}, range(3)
     yield from over_learning_rates(record, own | {"strategy": FULL}, seeds, seeds)
@@ -173,11 +181,12 @@ def read(data: str, train_size: int, seed: int) -> tuple[Dataset, dict]:
 def linear(strategy, data, train_size, seed, C=1) -> dict:
     """TF-IDF or MiniLM's standardised mean vectors, and a line; or the majority."""
     train, held_out = read(data, train_size, seed)
-    model = baselines.tfidf(C) if strategy == TFIDF else DummyClassifier()
-    if strategy == FROZEN:
-        embed = FunctionTransformer(remembered(vectors))
-        classifier = LogisticRegression(C=C, max_iter=1000)
-        model = make_pipeline(embed, StandardScaler(), classifier)
+    embed = FunctionTransformer(remembered(vectors)), StandardScaler()
+    model = {
+        MAJORITY: DummyClassifier(),
+        TFIDF: baselines.tfidf(C),
+        FROZEN: make_pipeline(*embed, LogisticRegression(C=C, max_iter=1000)),
+    }[strategy]
     model.fit(train["text"][:], train["label"][:])
     return answers(model.predict_proba, held_out)
 
@@ -200,7 +209,7 @@ def fine_tuned(
     with hardware.autocast(model, precision):
         found = answers(partial(logits, model), held_out, seconds)
         if other_skill:
-            found["retrieval"] = retrieval(partial(embed, model))
+            found["retrieval"] = skill(model)
     return found
 
 
@@ -225,50 +234,16 @@ def untrained(strategy, data, train_size, seed) -> dict:
     """What MiniLM retrieves as it comes, and what TF-IDF does."""
     if strategy == TFIDF:
         texts = splits(data)["train"]["text"][:]
-        words = baselines.tfidf()[0].fit([*texts, *sum(halves(), [])])
-        return {"retrieval": retrieval(lambda texts: words.transform(texts).toarray())}
-    model = strategies.new_classifier(seed)
-    return {"retrieval": retrieval(partial(embed, model))}
+        words = baselines.tfidf()[0].fit([*texts, *sum(retrieval.halves(), [])])
+        recall = retrieval.recall(lambda texts: words.transform(texts).toarray())
+        return {"retrieval": recall}
+    return {"retrieval": skill(strategies.new_classifier(seed))}
 
 
-@cache
-def halves() -> tuple[list[str], list[str]]:
-    """Return two interleaved halves of what each of 500 reviews begins with.
-
-    They are of IMDB's validation split: words 1 to 20 and 41 to 60, and those between
-    and behind, up to 80.
-    """
-    found = []
-    for text in corpora.imdb()["validation"]["text"]:
-        quarters = [text.split()[n * WORDS : (n + 1) * WORDS] for n in range(4)]
-        if len(quarters[-1]) == WORDS:
-            found.append([" ".join(sum(quarters[n::2], [])) for n in (0, 1)])
-    first, second = zip(*found[:PAIRS], strict=True)
-    return list(first), list(second)
-
-
-def retrieval(embed) -> dict:
-    """Say how often the nearest half, by cosine, is that of the same review."""
-    first, second = (torch.as_tensor(embed(texts)) for texts in halves())
-    unit = partial(functional.normalize, dim=-1)
-    nearest = (unit(first.float()) @ unit(second.float()).T).argmax(1)
-    hits = int((nearest == torch.arange(len(nearest))).sum())
-    return {"recall at 1": metrics.proportion(hits, len(nearest))}
-
-
-def embed(model, texts) -> torch.Tensor:
-    """Return mean vectors of texts, virtual tokens left out: [n, hidden size]."""
-    found = []
-    with encoders.evaluating(model):
-        for begin in range(0, len(texts), 50):
-            batch = texts[begin : begin + 50]
-            options = {"truncation": True, "max_length": TOKENS, "padding": True}
-            batch = strategies.tokenizer()(batch, **options, return_tensors="pt")
-            hidden = model(**batch, output_hidden_states=True).hidden_states[-1]
-            hidden = hidden.float()
-            mask = batch["attention_mask"]
-            found.append(encoders.mean_pool(hidden[:, -mask.shape[1] :], mask))
-    return torch.cat(found)
+def skill(model) -> dict:
+    """What a classifier retrieves with its mean vectors."""
+    vectors = partial(retrieval.vectors, model, strategies.tokenizer())
+    return retrieval.recall(partial(vectors, max_length=TOKENS))
 
 
 def cost(strategy, batch_size, max_length, precision) -> dict:
@@ -279,6 +254,7 @@ def cost(strategy, batch_size, max_length, precision) -> dict:
     ids = torch.randint(model.config.vocab_size, (batch_size, max_length))
     batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     batch |= {"labels": torch.arange(batch_size) % 2}
+    batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
 
     def steps(count):
         for _ in range(count):

@@ -231,10 +231,14 @@ def _workers(jobs: int, threads: int):
         _prepare()
         yield _Here()
         return
+    start, before = get_context("spawn"), os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before torch is loaded there
-    start = get_context("spawn")
-    with ProcessPoolExecutor(jobs, start, initializer=_prepare) as pool:
-        yield pool
+    try:
+        with ProcessPoolExecutor(jobs, start, initializer=_prepare) as pool:
+            yield pool
+    finally:
+        os.environ.pop("OMP_NUM_THREADS")
+        os.environ |= {"OMP_NUM_THREADS": before} if before else {}
 
 
 def _prepare() -> None:

@@ -8,7 +8,7 @@ from helpers import paths
 from helpers.data import corpora
 from helpers.experiments import ch04_lora as runs
 from helpers.experiments import records, runner
-from helpers.models import methods
+from helpers.models import methods, retrieval
 from helpers.training import strategies
 
 BY_LIBRARY_ONLY = {runs.FULL, runs.LAST, runs.SCRATCH}
@@ -38,11 +38,11 @@ def test_every_experiment_runs_on_a_toy(toy_splits, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "LEARNING_RATES", few)
     monkeypatch.setattr(runs, "C_TRIED", dict.fromkeys(runs.C_TRIED, (1,)))
     monkeypatch.setattr(runs, "LABELS", 12)
-    monkeypatch.setattr(runs, "WORDS", 1)
+    monkeypatch.setattr(retrieval, "WORDS", 1)
     monkeypatch.setattr(runs, "timed", lambda work: (work(), 2.0))
-    runs.halves.cache_clear()
+    retrieval.halves.cache_clear()
     rows = records.read(runner.run("04", tmp_path))
-    runs.halves.cache_clear()
+    retrieval.halves.cache_clear()
     assert rows["error"].isna().all(), rows["error"].dropna().unique()
     assert set(rows["experiment"]) == {
         "precision",
@@ -129,40 +129,50 @@ def test_a_bottleneck_adds_a_small_network_to_the_output_of_its_layer():
     torch.testing.assert_close(adapter(x), expected)
 
 
-def test_retrieval_counts_the_pairs_whose_halves_are_nearest(monkeypatch):
-    halves = ["a", "b", "c", "d"], ["a", "b", "c", "x"]
-    monkeypatch.setattr(runs, "halves", lambda: halves)
-    place = {text: number for number, text in enumerate("abcdx")}
-    embed = lambda texts: torch.eye(5)[[place[text] for text in texts]]  # noqa: E731
-    assert runs.retrieval(embed)["recall at 1"].value == 0.75
-
-
-def test_the_halves_of_a_review_share_no_word_place(monkeypatch):
-    words = " ".join(str(n) for n in range(100))
-    monkeypatch.setattr(corpora, "imdb", lambda: {"validation": {"text": [words, "a"]}})
-    runs.halves.cache_clear()
-    first, second = runs.halves()
-    runs.halves.cache_clear()
-    assert len(first) == len(second) == 1
-    first, second = first[0].split(), second[0].split()
-    assert first == [str(n) for n in (*range(20), *range(40, 60))]
-    assert second == [str(n) for n in (*range(20, 40), *range(60, 80))]
-
-
 def test_vectors_leave_out_padding_and_virtual_tokens(toy):
     texts = ["a film", "a dull film and a warm plot"]
-    plain = strategies.new_classifier(0)
-    both = runs.embed(plain, texts)
+    plain, tokenizer = strategies.new_classifier(0), strategies.tokenizer()
+
+    def vectors(model, texts):
+        return retrieval.vectors(model, tokenizer, texts, 64)
+
+    both = vectors(plain, texts)
     for text, row in zip(texts, both, strict=True):
-        torch.testing.assert_close(runs.embed(plain, [text])[0], row)
+        torch.testing.assert_close(vectors(plain, [text])[0], row)
     with_prompt = runs.adapted("prompt tuning", 0)
-    assert runs.embed(with_prompt, texts).shape == both.shape
+    assert vectors(with_prompt, texts).shape == both.shape
 
 
 def test_cost_is_no_row_when_other_programs_ran(toy, monkeypatch):
     monkeypatch.setattr(runs, "timed", lambda work: (work(), None))
     with pytest.raises(RuntimeError, match="run the sweep again alone"):
         runs.cost("LoRA", 2, 8, "float32")
+
+
+def test_a_misspelt_strategy_is_no_majority(toy_splits):
+    with pytest.raises(KeyError):
+        runs.linear("TF-IDF", "any", 8, 0)
+
+
+def test_other_sizes_choose_between_the_learning_rate_and_its_neighbour(monkeypatch):
+    values = {100: (1e-3, 3e-3), 1000: (1e-3,), 10000: (1e-3, 3e-4)}
+
+    class Record:
+        def best(self, setting, settings):
+            size = settings["train_size"]
+            return values[size][-1 if tuned_at == size else 0]
+
+    for size, expected in values.items():
+        tuned_at = size if size != 1000 else None
+        one = {"strategy": "LoRA", "train_size": 1000, "split": "test"} | runs.LORA
+        rows = [settings for _, settings in runs.at(Record(), [one], size)]
+        tried = [row["learning_rate"] for row in rows if row["split"] == "validation"]
+        tested = {row["learning_rate"] for row in rows if row["split"] == "test"}
+        assert tried == (list(expected) if size != 1000 else [])
+        assert tested == {expected[-1]}
+        assert {(row["train_size"], row["epochs"]) for row in rows} == {
+            (size, runs.EPOCHS[size])
+        }
 
 
 def test_the_majority_class_is_that_of_the_training_subset(toy_splits):

@@ -12,6 +12,7 @@ import pytest
 
 from helpers import paths
 from helpers.experiments import records, runner
+
 pytestmark = pytest.mark.integration  # each starts Python and torch a few times
 
 TOY = """
