@@ -15,12 +15,6 @@ from safetensors.numpy import save_file
 
 from helpers import paths
 
-RENAMED = {  # names in the file -> names in today's transformers
-    "attention.attention.query": "attention.q_proj",
-    "attention.attention.key": "attention.k_proj",
-    "attention.attention.value": "attention.v_proj",
-    "attention.output.dense": "attention.o_proj",
-}
 CONFIG = {
     "architectures": ["Dinov2Model"],
     "model_type": "dinov2",
@@ -49,8 +43,9 @@ PREPROCESSOR = {
 
 
 def weights(onnx_file: Path) -> dict:
-    """Return the backbone's weights under the names of `transformers.Dinov2Model`.
+    """Return the backbone's weights under the names of the published checkpoint.
 
+    Every version of transformers reads those; the names inside its model changed.
     Each value is a float32 numpy array in the shape the model expects; a `MatMul`
     multiplies from the right, so its matrix is the transpose of the layer's weight.
     The mask token is not in the file; inference does not use it, and it is set to zero.
@@ -73,8 +68,6 @@ def weights(onnx_file: Path) -> dict:
     blocks = [position[1], position[1369]]  # of [CLS] and of the patches
     found["embeddings.position_embeddings"] = np.concatenate(blocks, axis=1)
     found["embeddings.mask_token"] = np.zeros((1, CONFIG["hidden_size"]), np.float32)
-    for old, new in RENAMED.items():
-        found = {name.replace(old, new): value for name, value in found.items()}
     return {name: np.ascontiguousarray(value) for name, value in found.items()}
 
 
