@@ -15,10 +15,10 @@ from torch import nn
 
 from helpers.models import encoders
 
-LAYERS = {
+LAYERS = {  # of the encoder; the pooler's is none of them
     "query, value": ["query", "value"],
     "attention": ["query", "key", "value", "attention.output.dense"],
-    "all linear": ["query", "key", "value", "dense"],
+    "all linear": ["query", "key", "value", "intermediate.dense", "output.dense"],
 }
 FFN_OUTPUT = r".*layer\.\d+\.output\.dense"
 VIRTUAL_TOKENS, BOTTLENECK = 20, 8

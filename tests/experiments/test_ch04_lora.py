@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from transformers import BertConfig, BertForSequenceClassification
 
 from helpers import paths
 from helpers.data import corpora
 from helpers.experiments import ch04_lora as runs
 from helpers.experiments import records, runner
-from helpers.models import methods, retrieval
+from helpers.models import encoders, methods, retrieval
 from helpers.training import strategies
 
 BY_LIBRARY_ONLY = {runs.FULL, runs.LAST, runs.SCRATCH}
@@ -112,10 +113,20 @@ def test_lora_has_the_rank_scale_and_layers_that_were_wanted(toy):
     model = runs.adapted("LoRA", 0, **options)
     adapted = [m for m in model.modules() if hasattr(m, "lora_A") and m.lora_A]
     layers = strategies.new_classifier(0).config.num_hidden_layers
-    pooler = 1  # a linear layer of its own
-    assert len(adapted) == 6 * layers + pooler
+    assert len(adapted) == 6 * layers
     assert {m.scaling["default"] for m in adapted} == {4}
     assert {m.lora_A["default"].out_features for m in adapted} == {3}
+
+
+def test_attention_only_and_all_layers_are_compared_at_equal_parameters():
+    shape = {"num_hidden_layers": 2, "vocab_size": 9}  # as wide as MiniLM
+    shape |= {"hidden_size": 384, "intermediate_size": 1536}
+    sizes = []
+    for changed in runs.CHOICES["layers"]:
+        plain = BertForSequenceClassification(BertConfig(**shape))
+        model = methods.apply("LoRA", plain, **runs.LORA | changed)
+        sizes.append(encoders.count(model).trainable)
+    assert sizes[0] == sizes[1]
 
 
 def test_a_bottleneck_adds_a_small_network_to_the_output_of_its_layer():
