@@ -63,8 +63,10 @@ def experiments(record):
     for one in curves:
         one |= {"epochs": EPOCHS[LABELS]} | (LORA if one["strategy"] == "LoRA" else {})
         yield from over_learning_rates(record, one, [])
+    sentences = {"data": SENTENCES, "train_size": LABELS, "epochs": 3} | TEST | training
+    yield from learning_rates(record, sentences)
     yield from (each for size in CURVE_SIZES[0] for each in at(record, curves, size))
-    yield from choices(record, training)
+    yield from choices(record, sentences)
     yield from (each for size in CURVE_SIZES[1] for each in at(record, curves, size))
     yield from family(record, training)
     for strategy in LEARNING_RATES:
@@ -93,19 +95,21 @@ def at(record, curves: list[dict], size: int):
         yield from over_sizes(fine_tuned, one | {"learning_rate": best}, [size])
 
 
-def choices(record, training: dict):
-    """Yield learning tried for full fine-tuning and LoRA, and LoRA's other choices."""
-    own = {"data": SENTENCES, "train_size": LABELS, "epochs": 3} | TEST | training
-    own, seeds = own | {"experiment": "learning rate"}, range(3)
-    yield from over_learning_rates(record, own | {"strategy": FULL}, seeds, seeds)
-    own |= {"strategy": "LoRA"} | LORA
-    yield from over_learning_rates(record, own, seeds, seeds)
+def learning_rates(record, own: dict):
+    """Yield learning rates for full fine-tuning and LoRA, with equal effort."""
+    for strategy in (FULL, "LoRA"):
+        one = own | {"experiment": "learning rate", "strategy": strategy}
+        one |= LORA if strategy == "LoRA" else {}
+        yield from over_learning_rates(record, one, range(3), range(3))
+
+
+def choices(record, own: dict):
+    """Yield LoRA's other choices, each value with learning rates of its own."""
+    own, seeds = own | {"strategy": "LoRA"} | LORA, range(3)
     for choice, values in CHOICES.items():
         for changed in values:
-            one = own | {"experiment": choice} | changed
-            yield from over_learning_rates(
-                record, one, seeds, seeds, LEARNING_RATES["LoRA"][1:]
-            )
+            one = own | {"experiment": choice} | changed, seeds, seeds
+            yield from over_learning_rates(record, *one, LEARNING_RATES["LoRA"][1:])
 
 
 def family(record, training: dict):
