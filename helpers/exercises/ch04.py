@@ -1,8 +1,11 @@
 """Checks of the exercises of chapter 4."""
 
 import torch
+from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-from helpers.exercises.verdicts import AS_GIVEN, RIGHT, choice, compare, wrong
+from helpers.exercises.verdicts import AS_GIVEN, OPEN, RIGHT, choice, wrong
+
+LAYERS = {"q_lin", "v_lin"}  # of DistilBERT's attention: query and value
 
 
 def _matrices():
@@ -12,20 +15,31 @@ def _matrices():
     return [torch.randn(shape, generator=generator) for shape in shapes]
 
 
-def lora_forward(function):
-    """The output of a linear layer with LoRA beside it, (x, W, A, B, alpha)."""
-    x, W, A, B = _matrices()
-    frozen, new = x @ W.T, x @ A.T @ B.T
-    mistakes = {
-        "The frozen layer is missing: W x + …": 4 * new,
-        "Where is alpha / r? The new part must be scaled.": frozen + new,
-        "Scale by alpha / r, not by alpha: r is the number of rows of A.": frozen
-        + 8 * new,
-        "Only the new part is scaled, not W x.": 4 * (frozen + new),
-        "That is the frozen layer alone.": frozen,
-        "Divide by the rank r, not by the number of inputs.": frozen + 2 * new,
-    }
-    return compare(function(x, W, A, B, 8), frozen + 4 * new, mistakes)
+def adapt(function):
+    """LoRA of rank 4 on the query and value layers of a DistilBERT, and its head."""
+    shape = {"n_layers": 2, "dim": 16, "hidden_dim": 32, "n_heads": 2, "vocab_size": 9}
+    model = DistilBertForSequenceClassification(DistilBertConfig(**shape))
+    plain = {id(parameter) for parameter in model.parameters()}
+    try:
+        adapted = function(model)
+    except Exception as error:  # of whatever the learner's code calls
+        why = str(error).partition("\n")[0]
+        return wrong(f"It stops: {why} Look at the names of the layers.")
+    if adapted is None:
+        return OPEN
+    trained = {n: p for n, p in adapted.named_parameters() if p.requires_grad}
+    ranks = {name: min(p.shape) for name, p in trained.items() if "lora_" in name}
+    if not ranks:
+        return wrong("There is no LoRA in what you return: what does the library give?")
+    if {name.split(".lora_")[0].split(".")[-1] for name in ranks} != LAYERS:
+        return wrong("Query and value are called q_lin and v_lin: those, no others.")
+    if {*ranks.values()} != {4}:
+        return wrong(f"The rank is {max(ranks.values())}, not 4.")
+    if not any("classifier" in name for name in trained):
+        return wrong("The new head stays random: say what task it is for.")
+    if any(id(p) in plain and "classifier" not in n for n, p in trained.items()):
+        return wrong("Some of the model's own weights are trained, too.")
+    return RIGHT
 
 
 def initialise(function):

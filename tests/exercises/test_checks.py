@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from torch.nn import functional
 
 from helpers.exercises import ch01, ch02, ch03, ch04, ch05, ch07, verdicts
@@ -156,8 +157,10 @@ def temperature(logits, labels, change=lambda logits, t: logits / t, choose=min)
     return choose(np.arange(0.5, 4.05, 0.1), key=loss)
 
 
-def lora_forward(x, W, A, B, alpha, frozen=1, scale=lambda alpha, A: alpha / len(A)):
-    return frozen * x @ W.T + scale(alpha, A) * (x @ A.T @ B.T)
+def adapt(model, task="SEQ_CLS", r=4, layers=("q_lin", "v_lin"), free=False):
+    config = LoraConfig(task_type=task, r=r, target_modules=[*layers])
+    adapted = get_peft_model(model, config)
+    return adapted.requires_grad_() if free else adapted
 
 
 def initialise(A, B, a=torch.nn.init.normal_, b=torch.nn.init.zeros_):
@@ -171,7 +174,7 @@ RIGHT = {
     "temperature": temperature,
     "which_epoch": "b",
     "better_model": "c",
-    "lora_forward": lora_forward,
+    "adapt": adapt,
     "initialise": initialise,
     "enough": "b",
     "masker": masker,
@@ -219,14 +222,14 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
     ],
     "which_epoch": [("a", "luckiest"), ("c", "lucky one, too")],
     "better_model": [("a", "coin"), ("b", "paired"), ("d", "Choose")],
-    "lora_forward": [
-        (partial(lora_forward, frozen=0), "frozen layer is missing"),
-        (partial(lora_forward, scale=lambda alpha, A: 1), "must be scaled"),
-        (partial(lora_forward, scale=lambda alpha, A: alpha), "not by alpha"),
-        (partial(lora_forward, scale=lambda alpha, A: 0), "layer alone"),
-        (partial(lora_forward, frozen=4), "Only the new part"),
-        (partial(lora_forward, scale=lambda a, A: a / A.shape[1]), "inputs"),
-        (lambda x, W, A, B, alpha: x, "shape"),
+    "adapt": [
+        (partial(adapt, layers=["query", "value"]), "names of the layers"),
+        (partial(adapt, layers=["q_lin"]), "v_lin"),
+        (partial(adapt, layers=["q_lin", "k_lin", "v_lin"]), "no others"),
+        (partial(adapt, r=8), "is 8, not 4"),
+        (partial(adapt, task=None), "stays random"),
+        (partial(adapt, free=True), "own weights"),
+        (lambda model: model, "no LoRA"),
     ],
     "initialise": [
         (lambda A, B: None, "in place"),
