@@ -191,8 +191,10 @@ def _inside(ax, trained, part, x, y):
     """Draw what a strategy trains in a part of a frozen block; x is its middle."""
     attention = part == "attn"
     if trained == "LoRA" and attention:
-        _box(ax, x - 0.14, y, 0.08, 0.28, TRAINED, "B", lw=1)
-        _box(ax, x - 0.03, y + 0.1, 0.17, 0.08, TRAINED, "A", lw=1)
+        for letter, dx in (("q", -0.15), ("v", 0.02)):  # query and value
+            _box(ax, x + dx, y, 0.045, 0.28, TRAINED, "B", lw=0.8)
+            _box(ax, x + dx + 0.05, y + 0.19, 0.08, 0.045, TRAINED, "A", lw=0.8)
+            _text(ax, x + dx + 0.095, y + 0.07, letter)
     elif trained == "bottleneck adapter":
         corners = ((-0.13, 0.28), (0, 0.18), (0.13, 0.28), (0.13, 0), (0, 0.1))
         corners = [(x + dx, y + dy) for dx, dy in (*corners, (-0.13, 0))]

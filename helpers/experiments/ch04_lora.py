@@ -27,7 +27,7 @@ TOKENS = 64  # of a review's end, with [CLS] and [SEP]
 HELD_OUT = {"validation": 1000, "test": 2000}  # reviews
 EPOCHS = {100: 20, 1000: 6, 10000: 3}  # by number of labelled reviews
 SEEDS = {100: range(5), 1000: range(3), 10000: range(3)}
-LABELS, CURVE_SIZES = 1000, ((100, 1000), (10000,))  # where settings are chosen; all
+LABELS = 1000  # where settings are chosen
 
 MAJORITY = "majority class"
 FROZEN, LAST, FULL = "frozen + linear", "last two layers", "full fine-tuning"
@@ -65,9 +65,8 @@ def experiments(record):
         yield from over_learning_rates(record, one, [])
     sentences = {"data": SENTENCES, "train_size": LABELS, "epochs": 3} | TEST | training
     yield from learning_rates(record, sentences)
-    yield from (each for size in CURVE_SIZES[0] for each in at(record, curves, size))
+    yield from (each for size in EPOCHS for each in at(record, curves, size))
     yield from choices(record, sentences)
-    yield from (each for size in CURVE_SIZES[1] for each in at(record, curves, size))
     yield from family(record, training)
     for strategy in LEARNING_RATES:
         for metric in ("milliseconds per step", "peak memory", "trained parameters"):

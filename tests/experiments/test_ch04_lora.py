@@ -34,7 +34,6 @@ def test_the_published_record_holds_nothing_that_is_not_declared():
 def test_every_experiment_runs_on_a_toy(toy_splits, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "EPOCHS", {5: 1, 12: 1})
     monkeypatch.setattr(runs, "SEEDS", {5: range(2), 12: range(1)})
-    monkeypatch.setattr(runs, "CURVE_SIZES", ((5,), (12,)))
     few = {name: (1e-3,) for name in runs.LEARNING_RATES}
     monkeypatch.setattr(runs, "LEARNING_RATES", few)
     monkeypatch.setattr(runs, "C_TRIED", dict.fromkeys(runs.C_TRIED, (1,)))
