@@ -4,7 +4,6 @@ Lengths are inches. What is trained is coloured, has a bold outline and is named
 """
 
 from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -54,12 +53,11 @@ def model(
     shape: tuple[int, int] | None = None,
     num_layers: int = 6,
     parameters: tuple[int, int] | None = None,
-    file: Path | None = None,
 ) -> None:
     """Show text → token ids → batch → encoder → head → loss for one of `STRATEGIES`.
 
     `shape` is the batch's; `parameters` are how many are trained, of how many. Long
-    texts and deep encoders are shortened, poolers left out. `file` as in `plots.show`.
+    texts and deep encoders are shortened, poolers left out.
     """
     if trained not in STRATEGIES:
         known = ", ".join(STRATEGIES)
@@ -103,16 +101,10 @@ def model(
         counts += f"{percent:.2g} %" if percent < 1 else f"{percent:.1f} %"
         _text(ax, 3.5, 0.3, counts, size=11)
         alt += f" {counts}."
-    plots.show(ax.figure, alt, file)
+    plots.show(ax.figure, alt)
 
 
-def lora(
-    d_in: int = 384,
-    d_out: int = 384,
-    r: int = 8,
-    lora_alpha: int = 16,
-    file: Path | None = None,
-) -> None:
+def lora(d_in=384, d_out=384, r=8, lora_alpha=16) -> None:
     """Show a frozen linear layer with LoRA's two trained matrices, to scale."""
     ax = _canvas(-0.1, "LoRA beside a linear layer")
     scale = 1.4 / max(d_in, d_out)
@@ -147,7 +139,35 @@ def lora(
     alt = f"x [{d_in}] is multiplied by the frozen matrix W [{d_out} × {d_in}], and "
     alt += f"beside it by the trained matrices A [{r} × {d_in}] and B [{d_out} × {r}] "
     alt += f"and by α/r = {lora_alpha / r:g}; the sum is the output. {counts}."
-    plots.show(ax.figure, alt, file)
+    plots.show(ax.figure, alt)
+
+
+def guide(steps: list[tuple[str, str, str, str]]) -> None:
+    """Show a decision list, one step below the other.
+
+    A step is a question, the answer that ends the search, the advice it leads to, and
+    the numbers this rests on. The last step has no question.
+    """
+    high = 0.8 * len(steps) - 0.2
+    figure = plt.figure(figsize=(plots.WIDTH, high))
+    ax = figure.add_axes([0, 0, 1, 1], xlim=(0, plots.WIDTH), ylim=(-high, 0))
+    ax.set_axis_off()
+    for row, (question, answer, advice, evidence) in enumerate(steps):
+        y = -0.3 - 0.8 * row  # the middle of the step
+        _box(ax, 3.3, y - 0.27, 3.66, 0.54, KEPT, advice)
+        _text(ax, 5.13, y + 0.11, advice, weight="bold")
+        _text(ax, 5.13, y - 0.12, evidence)
+        begin = [(2.56, y)] if question else [(1.3, y + 0.53), (1.3, y)]
+        _arrow(ax, DARK, *begin, (3.26, y))
+        _text(ax, 2.9, y + 0.12, answer)
+        if question:
+            _box(ax, 0.04, y - 0.27, 2.52, 0.54, "w", question)
+            _text(ax, 1.3, y, question)
+            if row + 2 < len(steps):
+                _arrow(ax, DARK, (1.3, y - 0.27), (1.3, y - 0.51))
+                _text(ax, 1.5, y - 0.39, "no" if answer == "yes" else "yes")
+    lines = [f"{q} {answer}: {advice} ({why})." for q, answer, advice, why in steps]
+    plots.show(figure, " ".join(" ".join(lines).split()))
 
 
 def _blocks(ax, trained, states, layers):

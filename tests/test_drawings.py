@@ -84,7 +84,7 @@ def check_layout(figure):
 @each_strategy
 def test_what_is_trained_is_coloured_outlined_and_named(strategy, shown):
     drawings.model(strategy)
-    [(figure, alt, _)] = shown
+    [(figure, alt)] = shown
     assert coloured(figure) == COLOURED[strategy] | {"head"}
     head, batch = (patches(figure)[name] for name in ("head", "batch"))
     assert head.get_linewidth() > batch.get_linewidth()
@@ -97,7 +97,7 @@ def test_what_is_trained_is_coloured_outlined_and_named(strategy, shown):
 def test_the_alt_text_names_what_is_trained(shown):
     for strategy in ("frozen + linear", "last two layers", "from scratch", "LoRA"):
         drawings.model(strategy)
-    found = [alt.split("Trained: ")[1].split(". ")[0] for _, alt, _ in shown]
+    found = [alt.split("Trained: ")[1].split(". ")[0] for _, alt in shown]
     assert found == [
         "head",
         "layer 5 to head",
@@ -110,7 +110,7 @@ def test_the_alt_text_names_what_is_trained(shown):
 @each_strategy
 def test_the_backward_pass_ends_at_the_lowest_block_that_is_trained(strategy, shown):
     drawings.model(strategy)
-    [(figure, alt, _)] = shown
+    [(figure, alt)] = shown
     reached, block = REACHED[strategy]
     assert f"gradients {reached};" in alt
     assert f"backward pass: gradients {reached}" in words(figure)
@@ -160,7 +160,7 @@ def test_no_text_leaves_the_figure_or_touches_another(strategy, num_layers, show
 def test_lora_has_its_shapes_and_its_layout(sizes, shown):
     d_in, d_out, r = sizes
     drawings.lora(*sizes)
-    [(figure, alt, _)] = shown
+    [(figure, alt)] = shown
     check_layout(figure)
     assert coloured(figure) == {"A", "B"}
     for told in (f"W [{d_out} × {d_in}]", f"A [{r} × {d_in}]", f"B [{d_out} × {r}]"):
@@ -182,19 +182,18 @@ def test_the_numbers_of_parameters_are_told(shown):
         "22 713 986 of 22 713 986 parameters are trained: 100.0 %",
         "6 144 parameters are trained beside 147 456 frozen ones",
     )
-    for caption, (figure, alt, _) in zip(captions, shown, strict=True):
+    for caption, (figure, alt) in zip(captions, shown, strict=True):
         assert caption in [word.replace("\u00a0", " ") for word in words(figure)]
         assert caption in alt.replace("\u00a0", " ")
     assert "16/8 = 2" in words(shown[-1][0])
 
 
-def test_text_tokens_and_shape_are_the_readers_own(shown, tmp_path):
+def test_text_tokens_and_shape_are_the_readers_own(shown):
     tokens, ids = ["[CLS]", "good", "[SEP]"], [101, 2204, 102]
-    own = {"text": "good", "tokens": tokens, "ids": ids, "file": tmp_path / "x.png"}
+    own = {"text": "good", "tokens": tokens, "ids": ids}
     drawings.model("prompt tuning", **own)
     drawings.model("LoRA", **own, shape=(32, 128))
-    (one, _, file), (other, _, _) = shown
-    assert file == tmp_path / "x.png"
+    (one, _), (other, _) = shown
     assert {"good", *tokens, *map(str, ids), "batch [16, 20 + 3]"} <= set(words(one))
     assert "batch [32, 128]" in words(other)
 
@@ -203,7 +202,7 @@ def test_long_texts_and_deep_encoders_are_shortened(shown):
     tokens = ["[CLS]", *"abcdefghijk", "[SEP]"]
     own = {"text": "letter " * 9, "tokens": tokens, "ids": range(13)}
     drawings.model("last two layers", **own, num_layers=24)
-    [(figure, alt, _)] = shown
+    [(figure, alt)] = shown
     check_layout(figure)
     found = words(figure)
     assert {"[CLS]", "d", "…", "[SEP]", "12", "23", "24"} <= set(found)
@@ -215,3 +214,18 @@ def test_an_unknown_strategy_names_the_known_ones(shown):
     with pytest.raises(ValueError, match="no drawing of 'lora'.*LoRA.*prompt tuning"):
         drawings.model("lora")
     assert shown == []
+
+
+def test_a_guide_shows_each_question_its_answer_advice_and_evidence(shown):
+    steps = [("Is it long,\nvery long?", "yes", "Cut it", "saves 3 of 5 MB")]
+    steps += [("Several?", "no", "One", ".7"), ("", "yes", "Many", ".8 ± .1")]
+    drawings.guide(steps)
+    [(figure, alt)] = shown
+    check_layout(figure)
+    assert words(figure).count("yes") == words(figure).count("no") == 2
+    assert {word for step in steps for word in step if word} == {*words(figure)} - {""}
+    assert set(patches(figure)) == {steps[0][0], "Several?", "Cut it", "One", "Many"}
+    assert alt == (
+        "Is it long, very long? yes: Cut it (saves 3 of 5 MB). Several? no: One (.7). "
+        "yes: Many (.8 ± .1)."
+    )

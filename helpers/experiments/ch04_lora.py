@@ -65,9 +65,11 @@ def experiments(record):
         yield from over_learning_rates(record, one, [])
     sentences = {"data": SENTENCES, "train_size": LABELS, "epochs": 3} | TEST | training
     yield from learning_rates(record, sentences)
-    yield from (each for size in EPOCHS for each in at(record, curves, size))
-    yield from choices(record, sentences)
+    *few, many = EPOCHS
+    yield from (each for size in few for each in at(record, curves, size))
     yield from family(record, training)
+    yield from choices(record, sentences)
+    yield from at(record, curves, many)
     for strategy in LEARNING_RATES:
         for metric in ("milliseconds per step", "peak memory", "trained parameters"):
             one = {"experiment": "cost", "split": "this machine", "metric": metric}
