@@ -24,9 +24,14 @@ def adapt(function):
         adapted = function(model)
     except Exception as error:  # of whatever the learner's code calls
         why = str(error).partition("\n")[0]
-        return wrong(f"It stops: {why} Look at the names of the layers.")
+        return wrong(
+            f"It stops: {why} Look at the names of the layers: query and value."
+        )
     if adapted is None:
-        return OPEN
+        changed = any("lora_" in name for name, _ in model.named_parameters())
+        return (
+            wrong("Your function returned None: return the model.") if changed else OPEN
+        )
     trained = {n: p for n, p in adapted.named_parameters() if p.requires_grad}
     ranks = {name: min(p.shape) for name, p in trained.items() if "lora_" in name}
     if not ranks:
@@ -37,6 +42,8 @@ def adapt(function):
         return wrong(f"The rank is {max(ranks.values())}, not 4.")
     if not any("classifier" in name for name in trained):
         return wrong("The new head stays random: say what task it is for.")
+    if adapted.peft_config["default"].task_type not in (None, "SEQ_CLS"):
+        return wrong("The head is trained, for another task: a sequence is classified.")
     if any(id(p) in plain and "classifier" not in n for n, p in trained.items()):
         return wrong("Some of the model's own weights are trained, too.")
     return RIGHT
@@ -61,8 +68,8 @@ def initialise(function):
     return RIGHT
 
 
-enough = choice(  # full fine-tuning is four points better at one learning rate
+enough = choice(  # full at its best learning rate, LoRA at that same one
     a="Seeds tell how sure a difference is, not whether it was fair.",
-    b="Right: LoRA's best learning rate is much larger. Tune both with equal effort.",
-    c="First look at what was the same for both, and should not be.",
+    b="Right: four ranks at one learning rate, and not LoRA's own. Tune that first.",
+    c="A larger rank does not repair what was chosen for the other side.",
 )

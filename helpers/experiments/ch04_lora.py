@@ -34,6 +34,7 @@ FROZEN, LAST, FULL = "frozen + linear", "last two layers", "full fine-tuning"
 SCRATCH, UNTOUCHED = "from scratch", "nothing trained"
 CURVES = FULL, "LoRA", LAST, SCRATCH
 C_TRIED = {TFIDF: (1, 10, 100, 1000, 10000), FROZEN: (1e-4, 1e-3, 0.01, 0.1, 1)}
+DECADES = (1e-4, 1e-3, 0.01, 0.1, 1, 10, 100, 1000, 10_000, 100_000)
 HALF_DECADES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1)
 LOWEST = {FULL: 0, SCRATCH: 0, LAST: 1, "LoRA": 2, "DoRA": 2, "rsLoRA": 2}
 LOWEST |= {"BitFit": 3, "bottleneck adapter": 3, "VeRA": 4, "IA3": 4}
@@ -55,14 +56,16 @@ def experiments(record):
     training = {"batch_size": 16, "max_length": TOKENS, "precision": record.precision}
     own = {"experiment": "learning curves", "data": ENDS, "train_size": LABELS} | TEST
     yield from over_sizes(linear, own | {"strategy": MAJORITY}, EPOCHS)
+    curves = []
     for data, strategy in ((ENDS, TFIDF), (WHOLE, TFIDF), (ENDS, FROZEN)):
         one = own | {"data": data, "strategy": strategy}
         yield from tuned(record, remembered(linear), one, "C", C_TRIED[strategy], [])
-        yield from over_sizes(linear, one | {"C": record.best("C", one)}, EPOCHS)
-    curves = [own | training | {"strategy": strategy} for strategy in CURVES]
-    for one in curves:
-        one |= {"epochs": EPOCHS[LABELS]} | (LORA if one["strategy"] == "LoRA" else {})
+        curves.append((linear, one, "C", DECADES))
+    for strategy in CURVES:
+        one = own | training | {"strategy": strategy, "epochs": EPOCHS[LABELS]}
+        one |= LORA if strategy == "LoRA" else {}
         yield from over_learning_rates(record, one, [])
+        curves.append((fine_tuned, one, "learning_rate", HALF_DECADES[::-1]))
     sentences = {"data": SENTENCES, "train_size": LABELS, "epochs": 3} | TEST | training
     yield from learning_rates(record, sentences)
     *few, many = EPOCHS
@@ -76,24 +79,27 @@ def experiments(record):
             yield remembered(cost), one | training | {"strategy": strategy}
 
 
-def at(record, curves: list[dict], size: int):
+def at(record, curves: list[tuple], size: int):
     """Yield tests with so many labels, of all strategies.
 
-    The learning rate of `LABELS` labels is compared on validation with its neighbour:
-    the next larger one for fewer labels, so fewer steps, the next smaller one for more.
+    A curve is a function, its settings, the name of the one that was tuned with
+    `LABELS` labels, and its values, those for more labels later. With another number
+    of labels the best one meets its neighbour on validation, and so on while that wins.
     """
-    chosen = []
-    for settings in curves:
-        tried = [record.best("learning_rate", settings)]
-        one = settings | {"train_size": size, "epochs": EPOCHS[size]}
-        if size != LABELS and tried[0]:
-            step = 1 if size < LABELS else -1
-            tried.append(HALF_DECADES[max(0, HALF_DECADES.index(tried[0]) + step)])
-            yield from over_learning_rates(record, one, [], values=tried)
-        chosen.append((one, tried))
-    for one, tried in chosen:
-        best = record.best("learning_rate", one) if len(tried) > 1 else tried[0]
-        yield from over_sizes(fine_tuned, one | {"learning_rate": best}, [size])
+    step = (size > LABELS) - (size < LABELS)
+    for function, settings, name, values in curves:
+        one = settings | {"train_size": size}
+        one |= {"epochs": EPOCHS[size]} if "epochs" in settings else {}
+        best = record.best(name, settings)
+        tried = [best]
+        while step and best is not None and best == tried[-1]:
+            if not 0 <= (place := values.index(best) + step) < len(values):
+                break
+            tried.append(values[place])
+            yield from tuned(record, remembered(function), one, name, tried, [])
+            best = record.best(name, one)
+        if best is not None:
+            yield from over_sizes(function, one | {name: best}, [size])
 
 
 def learning_rates(record, own: dict):
@@ -107,10 +113,11 @@ def learning_rates(record, own: dict):
 def choices(record, own: dict):
     """Yield LoRA's other choices, each value with learning rates of its own."""
     own, seeds = own | {"strategy": "LoRA"} | LORA, range(3)
-    for choice, values in CHOICES.items():
-        for changed in values:
-            one = own | {"experiment": choice} | changed, seeds, seeds
-            yield from over_learning_rates(record, *one, LEARNING_RATES["LoRA"][1:])
+    values = LEARNING_RATES["LoRA"][1:]
+    changed = [{"experiment": c} | one for c, some in CHOICES.items() for one in some]
+    for tests in ([], seeds):  # tune all before any waits for its best value
+        for one in changed:
+            yield from over_learning_rates(record, own | one, tests, seeds, values)
 
 
 def family(record, training: dict):
@@ -121,13 +128,16 @@ def family(record, training: dict):
     for strategy in (TFIDF, FROZEN):
         run = remembered(linear), own | {"strategy": strategy}
         yield from tuned(record, *run, "C", C_TRIED[strategy], range(3))
+    trained = []
     for strategy in LEARNING_RATES:
         one = own | training | {"strategy": strategy, "epochs": 5}
         one |= {"other_skill": "retrieval"}
-        one |= LORA if "LoRA" in strategy else {}
+        trained.append(one | (LORA if "LoRA" in strategy else {}))
+        yield from over_learning_rates(record, trained[-1], [])
+    for one in trained:
         yield from over_learning_rates(record, one, range(3))
         if best := record.best("learning_rate", one):
-            one |= {"learning_rate": best} | RETRIEVAL
+            one = one | {"learning_rate": best} | RETRIEVAL
             yield from ((remembered(fine_tuned), one | {"seed": s}) for s in range(3))
 
 

@@ -33,7 +33,8 @@ def predicted(model, batch: dict) -> Footprint:
     """Count what a step on a batch needs, with its labels; nothing is trained.
 
     Each trainable parameter has a gradient and two moments in AdamW's state.
-    Activations are what autograd keeps for the backward pass, without the weights.
+    Activations are what autograd keeps for the backward pass, without the weights; in
+    training mode, since dropout keeps its masks. The model's mode stays.
     """
     trainable, total = (FLOAT * n for n in encoders.count(model))
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -46,8 +47,10 @@ def predicted(model, batch: dict) -> Footprint:
         return tensor.detach()  # itself would hold its own graph, for ever
 
     batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
+    mode = model.training
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = model(**batch).loss  # held, so that no address is used twice
+        loss = model.train()(**batch).loss  # held, so that no address is used twice
+    model.train(mode)
     del loss
     return Footprint(total, trainable, 2 * trainable, sum(kept.values()))
 

@@ -228,6 +228,8 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (partial(adapt, layers=["q_lin", "k_lin", "v_lin"]), "no others"),
         (partial(adapt, r=8), "is 8, not 4"),
         (partial(adapt, task=None), "stays random"),
+        (partial(adapt, task="TOKEN_CLS"), "another task"),
+        (lambda model: [adapt(model)][1:] or None, "returned None"),
         (partial(adapt, free=True), "own weights"),
         (lambda model: model, "no LoRA"),
     ],
@@ -236,7 +238,7 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (partial(initialise, b=torch.nn.init.normal_), "damaged"),
         (partial(initialise, a=torch.nn.init.ones_), "Equal numbers"),
     ],
-    "enough": [("a", "fair"), ("c", "should not be"), ("d", "Choose")],
+    "enough": [("a", "fair"), ("c", "other side"), ("d", "Choose")],
     "masker": [
         (partial(masker, probability=0.4), "are selected"),
         (partial(masker, cuts=(0.5, 0.9)), "become [MASK]"),

@@ -65,6 +65,42 @@ def test_every_experiment_runs_on_a_toy(toy_splits, monkeypatch, tmp_path):
     assert right == pytest.approx(tested["value"].tolist())
 
 
+@pytest.mark.parametrize(
+    ("size", "accuracies", "compared", "tested"),
+    [
+        (1000, {}, [], 10),
+        (100, {10: 0.7, 1: 0.6}, [10, 1], 10),
+        (100, {10: 0.7, 1: 0.8, 0.1: 0.8}, [10, 1, 0.1], 1),
+        (
+            10_000,
+            {10: 0.7, 100: 0.8, 1000: 0.9, 10_000: 0.7},
+            [10, 100, 1000, 10_000],
+            1000,
+        ),
+        (10_000, {10: 0.7, 100: 0.8, 1000: 0.9, 10_000: 1, 100_000: 2}, ..., 100_000),
+    ],
+)
+def test_a_neighbour_is_tried_while_it_wins(size, accuracies, compared, tested):
+    measured = {1000: [10]}
+
+    class Known:
+        def best(self, name, settings):
+            values = measured[settings["train_size"]]
+            return max(values, key=lambda value: accuracies.get(value, 0))
+
+    tests = []
+    curve = runs.linear, {"strategy": "any", "train_size": 1000}, "C", runs.DECADES
+    for _, one in runs.at(Known(), [curve], size):
+        if one.get("split") == "validation":
+            values = measured.setdefault(size, [])
+            values += [one["C"]] if one["C"] not in values else []
+        else:
+            tests.append((one["C"], one["seed"]))
+    assert tests == [(tested, seed) for seed in runs.SEEDS[size]]
+    if size != 1000:
+        assert measured[size] == ([*accuracies] if compared is ... else compared)
+
+
 def test_a_training_subset_has_its_size_and_depends_on_the_seed(toy_splits):
     (one, held_out), (same, _), (other, _) = (
         runs.read("any", 12, seed) for seed in (0, 0, 1)
@@ -162,27 +198,6 @@ def test_cost_is_no_row_when_other_programs_ran(toy, monkeypatch):
 def test_a_misspelt_strategy_is_no_majority(toy_splits):
     with pytest.raises(KeyError):
         runs.linear("TF-IDF", "any", 8, 0)
-
-
-def test_other_sizes_choose_between_the_learning_rate_and_its_neighbour(monkeypatch):
-    values = {100: (1e-3, 3e-3), 1000: (1e-3,), 10000: (1e-3, 3e-4)}
-
-    class Record:
-        def best(self, setting, settings):
-            size = settings["train_size"]
-            return values[size][-1 if tuned_at == size else 0]
-
-    for size, expected in values.items():
-        tuned_at = size if size != 1000 else None
-        one = {"strategy": "LoRA", "train_size": 1000, "split": "test"} | runs.LORA
-        rows = [settings for _, settings in runs.at(Record(), [one], size)]
-        tried = [row["learning_rate"] for row in rows if row["split"] == "validation"]
-        tested = {row["learning_rate"] for row in rows if row["split"] == "test"}
-        assert tried == (list(expected) if size != 1000 else [])
-        assert tested == {expected[-1]}
-        assert {(row["train_size"], row["epochs"]) for row in rows} == {
-            (size, runs.EPOCHS[size])
-        }
 
 
 def test_the_majority_class_is_that_of_the_training_subset(toy_splits):

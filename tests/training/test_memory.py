@@ -93,6 +93,13 @@ def test_activations_grow_with_the_batch_and_shrink_with_gradient_checkpointing(
     assert memory.predicted(model, batch()).activations < once / 3
 
 
+def test_dropout_counts_and_the_mode_stays(model):
+    training = memory.predicted(model, batch())
+    assert model.training
+    assert memory.predicted(model.eval(), batch()) == training
+    assert not model.training
+
+
 def test_nothing_is_trained_and_nothing_stays(model):
     before = [p.detach().clone() for p in model.parameters()]
     memory.predicted(model, batch())
