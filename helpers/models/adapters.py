@@ -43,20 +43,16 @@ def check(model, folder=None) -> None:
     used |= {n.split(".")[0] for n, _ in base.named_modules() if "_to_save" in n}
     for head in {"classifier", "score"} & {name for name, _ in base.named_children()}:
         if head not in used:
-            raise AdapterError(
-                f"The head {head} is neither trained nor saved: give the configuration "
-                f'task_type="SEQ_CLS" or modules_to_save=["{head}"].'
-            )
+            remedy = f'set task_type="SEQ_CLS" or modules_to_save=["{head}"]'
+            raise AdapterError(f"The head {head} is not trained or saved: {remedy}.")
     if folder is not None:
         file = Path(folder) / BASE
         if not file.is_file():
             raise AdapterError(f"There is no {BASE} beside the adapter: sign it.")
         note = json.loads(file.read_text(encoding="utf-8"))
         if fingerprint(model) != note["sha256"]:
-            raise AdapterError(
-                f"The adapter was trained on another base model, {note['base']}: load "
-                "that one, in the same precision."
-            )
+            wanted = f"{note['base']}: load that one, in the same precision"
+            raise AdapterError(f"The adapter was trained on another base, {wanted}.")
 
 
 def sign(model, folder) -> None:
@@ -95,13 +91,13 @@ def fingerprint(model) -> str:
 
 def _is_added(name: str, model) -> bool:
     added = {"original_module", *getattr(model, "peft_config", ())}
-    return bool(added & {*name.split(".")})
+    return not added.isdisjoint(name.split("."))
 
 
 def _check_targets(model, targets) -> None:
-    layers = dict(model.get_base_model().named_modules())
-    layers = {n: layer for n, layer in layers.items() if not _is_added(n, model)}
-    layers = {n.removesuffix(".base_layer"): layer for n, layer in layers.items()}
+    modules = model.get_base_model().named_modules()
+    layers = {n: m for n, m in modules if not _is_added(n, model)}
+    layers = {n.removesuffix(".base_layer"): m for n, m in layers.items()}
     role = {name: re.split(r"\.\d+\.", name)[-1] for name in layers}
     linear = {n for n, each in layers.items() if isinstance(each, nn.Linear | Conv1D)}
     everything = linear <= {*model.base_model.targeted_module_names}
@@ -111,7 +107,4 @@ def _check_targets(model, targets) -> None:
         if not roles:
             raise AdapterError(f"No layer is called {target}. Choose from {exist}.")
         if len(roles) > 1 and not everything:
-            raise AdapterError(
-                f"{target} is ambiguous ({exist}): write more of the path, or a regular "
-                "expression."
-            )
+            raise AdapterError(f"{target} is ambiguous ({exist}): write a longer path.")

@@ -148,7 +148,7 @@ def test_the_right_base_is_accepted(saved):
 def test_another_base_is_refused(base, saved):
     model = PeftModel.from_pretrained(base, saved)
     told = message(model, saved)
-    assert "another base model, tiny: load that one" in told
+    assert "another base, tiny: load that one" in told
 
 
 def test_an_adapter_that_was_not_signed_is_refused(tmp_path):
