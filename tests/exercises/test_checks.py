@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from torch import nn
 from torch.nn import functional
 
-from helpers.exercises import ch01, ch02, ch03, ch04, ch05, ch07, verdicts
+from helpers.exercises import ch01, ch02, ch03, ch04, ch04b, ch05, ch07, verdicts
 
-MODULES = ch01, ch02, ch03, ch04, ch05, ch07
+MODULES = ch01, ch02, ch03, ch04, ch04b, ch05, ch07
 
 
 def causal(q, k, v, scale=True, mask="before", side="later", axis=-1):
@@ -168,7 +169,34 @@ def initialise(A, B, a=torch.nn.init.normal_, b=torch.nn.init.zeros_):
     b(B)
 
 
+class Scaled(nn.Module):
+    """IA3 by hand, right by default, with the mistakes that people make."""
+
+    def __init__(self, layer, start=1.0, size=None, freeze=True, add=False):
+        super().__init__()
+        self.layer, self.add = layer.requires_grad_(not freeze), add
+        self.vector = nn.Parameter(torch.full((size or layer.out_features,), start))
+
+    def forward(self, hidden):
+        output = self.layer(hidden)
+        if self.vector.numel() == hidden.shape[-1]:
+            return self.layer(hidden * self.vector)
+        return output + self.vector if self.add else output * self.vector
+
+
+def adapt(classifier, targets=("query", "value"), learn=(), **settings):
+    config = LoraConfig(r=4, target_modules=[*targets], **settings)
+    model = get_peft_model(classifier, config)
+    for name, parameter in model.named_parameters():
+        if any(part in name for part in learn):
+            parameter.requires_grad_(True)
+    return model
+
+
 RIGHT = {
+    "add_ia3": Scaled,
+    "adapt": partial(adapt, task_type="SEQ_CLS"),
+    "forgetting": "c",
     "train_epoch": train_epoch,
     "accumulated": accumulated,
     "temperature": temperature,
@@ -195,6 +223,23 @@ RIGHT = {
     "which_rule": "b",
 }
 WRONG = {  # check -> (answer, a word of the hint that fits)
+    "add_ia3": [
+        (partial(Scaled, start=0.0), "changes nothing"),
+        (partial(Scaled, start=0.0, add=True), "does not add"),
+        (partial(Scaled, size=3), "each output"),
+        (partial(Scaled, freeze=False), "3 tensors are trained"),
+        (partial(Scaled, size=1), "shape"),
+        (lambda layer: layer.requires_grad_(False), "0 tensors"),
+        (lambda layer: 1.0, "a module"),
+    ],
+    "adapt": [
+        (partial(adapt, targets=["query"], task_type="SEQ_CLS"), "Half"),
+        (adapt, "still random"),
+        (partial(adapt, learn=["classifier"]), "not saved"),
+        (partial(adapt, task_type="SEQ_CLS", learn=["bias"]), "More is trained"),
+        (lambda model: model, "get_peft_model"),
+    ],
+    "forgetting": [("a", "differ"), ("b", "would stay"), ("d", "Choose")],
     "train_epoch": [
         (partial(train_epoch, forget=False), "forget them"),
         (partial(train_epoch, first=True), "No weight has moved"),
@@ -335,6 +380,7 @@ STUBS = {
 }
 UNREPAIRED = {
     "initialise": partial(initialise, a=torch.nn.init.zeros_),
+    "adapt": partial(adapt, targets=["query", "valeu"]),
     "mean_pooling": lambda h, m: (h * m.unsqueeze(-1)).mean(1),
     "standardise": lambda a, b: tuple(
         scaled(x, np.concatenate([a, b])) for x in (a, b)
