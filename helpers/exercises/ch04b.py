@@ -36,7 +36,7 @@ def add_ia3(function):
     return compare(module(hidden).detach(), before * numbers, added)
 
 
-def adapt(function):
+def repair(function):
     """LoRA on query and value of a classifier, with a head that is saved, too."""
     torch.manual_seed(4)
     sizes = {"hidden_size": 16, "intermediate_size": 16, "vocab_size": 30}

@@ -184,7 +184,7 @@ class Scaled(nn.Module):
         return output + self.vector if self.add else output * self.vector
 
 
-def adapt(classifier, targets=("query", "value"), learn=(), **settings):
+def repaired(classifier, targets=("query", "value"), learn=(), **settings):
     config = LoraConfig(r=4, target_modules=[*targets], **settings)
     model = get_peft_model(classifier, config)
     for name, parameter in model.named_parameters():
@@ -195,7 +195,7 @@ def adapt(classifier, targets=("query", "value"), learn=(), **settings):
 
 RIGHT = {
     "add_ia3": Scaled,
-    "adapt": partial(adapt, task_type="SEQ_CLS"),
+    "repair": partial(repaired, task_type="SEQ_CLS"),
     "forgetting": "c",
     "train_epoch": train_epoch,
     "accumulated": accumulated,
@@ -232,11 +232,11 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda layer: layer.requires_grad_(False), "0 tensors"),
         (lambda layer: 1.0, "a module"),
     ],
-    "adapt": [
-        (partial(adapt, targets=["query"], task_type="SEQ_CLS"), "Half"),
-        (adapt, "still random"),
-        (partial(adapt, learn=["classifier"]), "not saved"),
-        (partial(adapt, task_type="SEQ_CLS", learn=["bias"]), "More is trained"),
+    "repair": [
+        (partial(repaired, targets=["query"], task_type="SEQ_CLS"), "Half"),
+        (repaired, "still random"),
+        (partial(repaired, learn=["classifier"]), "not saved"),
+        (partial(repaired, task_type="SEQ_CLS", learn=["bias"]), "More is trained"),
         (lambda model: model, "get_peft_model"),
     ],
     "forgetting": [("a", "differ"), ("b", "would stay"), ("d", "Choose")],
@@ -380,7 +380,7 @@ STUBS = {
 }
 UNREPAIRED = {
     "initialise": partial(initialise, a=torch.nn.init.zeros_),
-    "adapt": partial(adapt, targets=["query", "valeu"]),
+    "repair": partial(repaired, targets=["query", "valeu"]),
     "mean_pooling": lambda h, m: (h * m.unsqueeze(-1)).mean(1),
     "standardise": lambda a, b: tuple(
         scaled(x, np.concatenate([a, b])) for x in (a, b)
