@@ -4,6 +4,7 @@ The learning curves read the ends of IMDB's reviews, where the verdict stands; a
 rest is measured on the sentences of Rotten Tomatoes.
 """
 
+import copy
 from functools import cache, partial
 
 import numpy as np
@@ -33,12 +34,12 @@ MAJORITY = "majority class"
 FROZEN, LAST, FULL = "frozen + linear", "last two layers", "full fine-tuning"
 SCRATCH, UNTOUCHED = "from scratch", "nothing trained"
 CURVES = FULL, "LoRA", LAST, SCRATCH
-C_TRIED = {TFIDF: (1, 10, 100, 1000, 10000), FROZEN: (1e-4, 1e-3, 0.01, 0.1, 1)}
-DECADES = (1e-4, 1e-3, 0.01, 0.1, 1, 10, 100, 1000, 10_000, 100_000)
+C_TRIED = {TFIDF: (1, 10, 100, 1000, 10000), FROZEN: (1e-5, 1e-4, 1e-3, 0.01, 0.1)}
+DECADES = tuple(10.0**n for n in range(-6, 6))
 HALF_DECADES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1)
 LOWEST = {FULL: 0, SCRATCH: 0, LAST: 1, "LoRA": 2, "DoRA": 2, "rsLoRA": 2}
 LOWEST |= {"BitFit": 3, "bottleneck adapter": 3, "VeRA": 4, "IA3": 4}
-LOWEST |= {"prefix tuning": 4, "prompt tuning": 5}
+LOWEST |= {"prefix tuning": 4, "prompt tuning": 6}
 LEARNING_RATES = {name: HALF_DECADES[low : low + 5] for name, low in LOWEST.items()}
 
 LORA = {"r": 8, "lora_alpha": 16, "layers": "query, value"}
@@ -263,7 +264,7 @@ def skill(model) -> dict:
 
 def cost(strategy, batch_size, max_length, precision) -> dict:
     """Seconds and memory of a training step, alone on this machine, and parameters."""
-    model = adapted(strategy, 0).train()
+    model = copy.deepcopy(adapted(strategy, 0)).train()  # no pages of a file
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, fused=True)
     ids = torch.randint(model.config.vocab_size, (batch_size, max_length))
