@@ -29,6 +29,7 @@ class Chapter:
     def __init__(self, number: str, profile: str, seed: int, assets: tuple[str, ...]):
         self.number, self.profile, self.seed = number, profile, seed
         self.device = hardware.device(profile)
+        self.data = paths.DATA  # the course's folder of samples and results
         self.seconds: dict[str, float] = {}
         self.results: dict[str, dict] = {}  # what this run has recorded, by name
         folder = Path(os.environ.get("COURSE_RESULTS", paths.CACHED_RESULTS))

@@ -37,6 +37,7 @@ def read(file: Path) -> dict:
 def test_the_laptop_profile_is_the_default_and_runs_on_the_processor(capsys):
     chapter = course.start("07")
     assert (chapter.profile, chapter.device) == ("laptop", "cpu")
+    assert (chapter.data / "assets.toml").is_file()
     assert capsys.readouterr().out == "Chapter 07, laptop profile, cpu, seed 0.\n"
 
 

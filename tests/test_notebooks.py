@@ -294,7 +294,6 @@ def needs_few_helpers(notebook: Notebook):
         alias.asname or alias.name
         for node in nodes
         if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("helpers.")
-        if node.module != "helpers.exercises"  # it hides no library
         for alias in node.names
     }
     names = {

@@ -1,5 +1,9 @@
 """The sweep of chapter 4 on a toy: what is trained, read, predicted and retrieved."""
 
+import copy
+import json
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
@@ -162,6 +166,36 @@ def test_attention_only_and_all_layers_are_compared_at_equal_parameters():
         model = methods.apply("LoRA", plain, **runs.LORA | changed)
         sizes.append(encoders.count(model).trainable)
     assert sizes[0] == sizes[1]
+
+
+def test_the_notebook_writes_the_methods_by_hand_that_the_sweep_uses():
+    notebook = json.loads(
+        (paths.NOTEBOOKS / "04b_peft_family.ipynb").read_text("utf-8")
+    )
+    sources = ["".join(cell["source"]) for cell in notebook["cells"]]
+    names = {"nn": torch.nn, "torch": torch, "drawings": Mock(), "chapter": Mock()}
+    names["chapter"].device = "cpu"
+    for begin in ("def bitfit(", "class Bottleneck(", "def add_bottlenecks("):
+        [source] = [each for each in sources if each.startswith(begin)]
+        exec(source, names)
+    batch = {"input_ids": torch.tensor([[2, 5, 3]])}
+    by_hand = {"BitFit": "bitfit", "bottleneck adapter": "add_bottlenecks"}
+    for method, name in by_hand.items():
+        shape = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 16}
+        config = BertConfig(vocab_size=50, num_hidden_layers=2, **shape)
+        plain = BertForSequenceClassification(config).eval()
+        ours = names[name](copy.deepcopy(plain))
+        theirs = methods.apply(method, plain)
+        for parameter in theirs.parameters():
+            if parameter.requires_grad:
+                torch.nn.init.normal_(parameter, std=0.05)
+        ours.load_state_dict(theirs.state_dict())
+        one, other = (
+            {n for n, p in model.named_parameters() if p.requires_grad}
+            for model in (ours, theirs)
+        )
+        assert one == other
+        torch.testing.assert_close(ours(**batch).logits, theirs(**batch).logits)
 
 
 def test_a_bottleneck_adds_a_small_network_to_the_output_of_its_layer():
