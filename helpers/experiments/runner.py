@@ -149,10 +149,16 @@ def run(chapter: str, folder: Path | None = None, jobs: int = 1) -> Path:
 
 
 def publish(chapter: str, file: Path) -> Path:
-    """Store where the course keeps its results what is up to date of a record."""
+    """Store where the course keeps its results what is up to date of a record.
+
+    It is told how many rows are not, and left out.
+    """
     record, place = Record(file), paths.RESULTS / file.name
     current = {key(settings) for _, settings in _experiments(chapter)(record)}
-    record.rows = record.rows[[each in current for each in keys(record.rows)]]
+    declared = np.array([each in current for each in keys(record.rows)], bool)
+    if left := (~declared).sum():
+        print(f"{left} rows are left out: the sweep does not, or not yet, want them.")
+    record.rows = record.rows[declared]
     predicted = record.predictions()
     if len(predicted):
         predicted = predicted[[each in current for each in keys(predicted)]]

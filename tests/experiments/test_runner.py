@@ -135,7 +135,7 @@ def test_a_changed_or_new_setting_makes_a_new_row(settings, sweep, tmp_path):
     sweep(one(unwanted, **first | settings))
 
 
-def test_nothing_stale_is_published(sweep, tmp_path, monkeypatch):
+def test_nothing_stale_is_published(sweep, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
     paths.RESULTS.mkdir()
     sweep(one(answers, seed=0, learning_rate=0.1, epochs=3))
@@ -143,6 +143,9 @@ def test_nothing_stale_is_published(sweep, tmp_path, monkeypatch):
     file = runner.publish("98", tmp_path / "98_experiments.csv")
     assert file == paths.RESULTS / "98_experiments.csv"
     assert records.published("98")["epochs"].tolist() == [pd.NA, 4]
+    assert "1 rows are left out" in capsys.readouterr().out
+    runner.publish("98", file)
+    assert capsys.readouterr().out == ""
     assert records.Record(file).predictions()["epochs"].tolist() == [4]
 
 
