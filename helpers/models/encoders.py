@@ -60,16 +60,21 @@ def count(model) -> Count:
 
 
 @contextmanager
+def in_mode(model, training: bool):
+    """Switch dropout on or off for a while; every module's mode comes back."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield model.train(training)
+    finally:
+        for module, before in modes:
+            module.training = before
+
+
+@contextmanager
 def evaluating(model):
     """Switch dropout and gradients off for a while; every module's mode comes back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
+    with in_mode(model, False), torch.no_grad():
+        yield
 
 
 def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,7 @@ def predicted(model, batch: dict) -> Footprint:
 
     Each trainable parameter has a gradient and two moments in AdamW's state.
     Activations are what autograd keeps for the backward pass, without the weights; in
-    training mode, since dropout keeps its masks. The model's mode stays.
+    training mode, since dropout keeps its masks. Every module's mode comes back.
     """
     trainable, total = (FLOAT * n for n in encoders.count(model))
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -47,10 +47,9 @@ def predicted(model, batch: dict) -> Footprint:
         return tensor.detach()  # itself would hold its own graph, for ever
 
     batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
-    mode = model.training
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = model.train()(**batch).loss  # held, so that no address is used twice
-    model.train(mode)
+    hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    with encoders.in_mode(model, True), hooks:
+        loss = model(**batch).loss  # held, so that no address is used twice
     del loss
     return Footprint(total, trainable, 2 * trainable, sum(kept.values()))
 

@@ -93,11 +93,15 @@ def test_activations_grow_with_the_batch_and_shrink_with_gradient_checkpointing(
     assert memory.predicted(model, batch()).activations < once / 3
 
 
-def test_dropout_counts_and_the_mode_stays(model):
+def test_dropout_counts_and_the_modes_come_back(model):
     training = memory.predicted(model, batch())
     assert model.training
-    assert memory.predicted(model.eval(), batch()) == training
-    assert not model.training
+    model.bert.eval()  # a part of it: the head stays as it was
+    before = [module.training for module in model.modules()]
+    assert memory.predicted(model, batch()) == training
+    with pytest.raises(ValueError):
+        memory.predicted(model, {"labels": torch.zeros(1)})  # no ids
+    assert [module.training for module in model.modules()] == before
 
 
 def test_nothing_is_trained_and_nothing_stays(model):
