@@ -10,9 +10,9 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from torch.nn import functional
 
-from helpers.exercises import ch01, ch02, ch03, ch04, ch04b, ch05, ch07, verdicts
+from helpers.exercises import ch01, ch02, ch03, ch04, ch04b, ch04c, ch05, ch07, verdicts
 
-MODULES = ch01, ch02, ch03, ch04, ch04b, ch05, ch07
+MODULES = ch01, ch02, ch03, ch04, ch04b, ch04c, ch05, ch07
 
 
 def causal(q, k, v, scale=True, mask="before", side="later", axis=-1):
@@ -193,7 +193,19 @@ def repaired(classifier, targets=("query", "value"), learn=(), **settings):
     return model
 
 
+def count(layers, r, size=lambda i, o, r: r * (i + o)):
+    return sum(size(i, o, r) for i, o in layers)
+
+
+def directions(change, power=2, more=1):
+    values = torch.linalg.svdvals(change) ** power
+    return (values.cumsum(0) < 0.9 * values.sum()).sum() + more
+
+
 RIGHT = {
+    "count": count,
+    "directions": directions,
+    "larger_rank": "b",
     "add_ia3": Scaled,
     "repair": partial(repaired, task_type="SEQ_CLS"),
     "forgetting": "c",
@@ -223,6 +235,19 @@ RIGHT = {
     "which_rule": "b",
 }
 WRONG = {  # check -> (answer, a word of the hint that fits)
+    "count": [
+        (partial(count, size=lambda i, o, r: i * o), "frozen"),
+        (partial(count, size=lambda i, o, r: r * i), "One of the two"),
+        (partial(count, size=lambda i, o, r: r * o), "The other"),
+        (partial(count, size=lambda i, o, r: r * i * o), "never stored"),
+        (partial(count, size=lambda i, o, r: i + o), "by hand"),
+    ],
+    "directions": [
+        (partial(directions, power=1), "squares"),
+        (partial(directions, more=0), "One too few"),
+        (lambda change: torch.linalg.svdvals(change), "shape"),
+    ],
+    "larger_rank": [("a", "fair chance"), ("c", "equal"), ("x", "Choose")],
     "add_ia3": [
         (partial(Scaled, start=0.0), "changes nothing"),
         (partial(Scaled, start=0.0, add=True), "does not add"),
@@ -379,6 +404,7 @@ STUBS = {
     if name not in ("train_epoch", "initialise")  # given broken, not empty
 }
 UNREPAIRED = {
+    "directions": torch.linalg.matrix_rank,
     "initialise": partial(initialise, a=torch.nn.init.zeros_),
     "repair": partial(repaired, targets=["query", "valeu"]),
     "mean_pooling": lambda h, m: (h * m.unsqueeze(-1)).mean(1),
