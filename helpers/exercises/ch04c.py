@@ -2,7 +2,7 @@
 
 import torch
 
-from helpers.exercises.verdicts import choice, compare
+from helpers.exercises.verdicts import OPEN, choice, compare, wrong
 
 LAYERS = [(6, 10), (10, 4)]  # features in and out
 
@@ -18,16 +18,29 @@ def count(function):
     return compare(function(list(LAYERS), 3), 90, mistakes, other="Count by hand.")
 
 
-def directions(function):
-    """How many directions hold 90 % of a change's sum of squares."""
+def to_lora(function):
+    """A change [6, 4] as B [6, 2] and A [2, 4], to be multiplied by 5 / 2."""
     torch.manual_seed(4)
-    left, right = (torch.linalg.qr(torch.randn(6, 6)).Q for _ in range(2))
-    values = torch.tensor([3.0, 1.0, 1.0, 1.0, 0.1, 0.0])
+    change = torch.randn(6, 4)
+    U, S, V = torch.linalg.svd(change, full_matrices=False)
+    nearest, unit = (U[:, :2] * S[:2]) @ V[:2], U[:, :2] @ V[:2]
+    answer = function(change.clone(), 2, 5)
+    if answer is None:
+        return OPEN
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        return wrong("Return two matrices, B [out, r] and A [r, in].")
+    B, A = answer
+    if tuple(B.shape) != (6, 2) or tuple(A.shape) != (2, 4):
+        shapes = f"B is {tuple(B.shape)} and A {tuple(A.shape)}"
+        return wrong(f"{shapes}. They should be [out, r] and [r, in].")
     mistakes = {
-        "90 % of the *squares*: large values count for more.": 4,
-        "One too few: the direction that reaches 90 % is needed, too.": 2,
+        "The library multiplies by alpha / r: divide by it first.": 2.5 * nearest,
+        "You divided by alpha / r. How strong is each direction?": unit,
+        "alpha / r is there twice: on one side only.": nearest / 2.5,
+        "S is there twice: on one side only.": (U[:, :2] * S[:2] ** 2) @ V[:2],
     }
-    return compare(function(left * values @ right), 3, mistakes, as_given=5)
+    as_given, other = 2.5 * unit, "The product is not the nearest of rank r."
+    return compare(2.5 * B @ A, nearest, mistakes, as_given, other)
 
 
 larger_rank = choice(

@@ -197,14 +197,14 @@ def count(layers, r, size=lambda i, o, r: r * (i + o)):
     return sum(size(i, o, r) for i, o in layers)
 
 
-def directions(change, power=2, more=1):
-    values = torch.linalg.svdvals(change) ** power
-    return (values.cumsum(0) < 0.9 * values.sum()).sum() + more
+def to_lora(change, r, alpha, power=1, scale=-1):
+    U, S, V = torch.linalg.svd(change, full_matrices=False)
+    return U[:, :r] * S[:r] ** power * (alpha / r) ** scale, V[:r]
 
 
 RIGHT = {
     "count": count,
-    "directions": directions,
+    "to_lora": to_lora,
     "larger_rank": "b",
     "add_ia3": Scaled,
     "repair": partial(repaired, task_type="SEQ_CLS"),
@@ -242,10 +242,14 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (partial(count, size=lambda i, o, r: r * i * o), "never stored"),
         (partial(count, size=lambda i, o, r: i + o), "by hand"),
     ],
-    "directions": [
-        (partial(directions, power=1), "squares"),
-        (partial(directions, more=0), "One too few"),
-        (lambda change: torch.linalg.svdvals(change), "shape"),
+    "to_lora": [
+        (partial(to_lora, scale=0), "divide by it"),
+        (partial(to_lora, power=0), "How strong"),
+        (partial(to_lora, scale=-2), "alpha / r is there twice"),
+        (partial(to_lora, power=2), "S is there twice"),
+        (partial(to_lora, power=0.5), "nearest"),
+        (lambda change, r, alpha: change, "two matrices"),
+        (lambda change, r, alpha: (change, change), "should be"),
     ],
     "larger_rank": [("a", "fair chance"), ("c", "equal"), ("x", "Choose")],
     "add_ia3": [
@@ -404,7 +408,7 @@ STUBS = {
     if name not in ("train_epoch", "initialise")  # given broken, not empty
 }
 UNREPAIRED = {
-    "directions": torch.linalg.matrix_rank,
+    "to_lora": partial(to_lora, power=0, scale=0),
     "initialise": partial(initialise, a=torch.nn.init.zeros_),
     "repair": partial(repaired, targets=["query", "valeu"]),
     "mean_pooling": lambda h, m: (h * m.unsqueeze(-1)).mean(1),
