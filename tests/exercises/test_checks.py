@@ -10,9 +10,20 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from torch.nn import functional
 
-from helpers.exercises import ch01, ch02, ch03, ch04, ch04b, ch04c, ch05, ch07, verdicts
+from helpers.exercises import (
+    ch01,
+    ch02,
+    ch03,
+    ch04,
+    ch04b,
+    ch04c,
+    ch04d,
+    ch05,
+    ch07,
+    verdicts,
+)
 
-MODULES = ch01, ch02, ch03, ch04, ch04b, ch04c, ch05, ch07
+MODULES = ch01, ch02, ch03, ch04, ch04b, ch04c, ch04d, ch05, ch07
 
 
 def causal(q, k, v, scale=True, mask="before", side="later", axis=-1):
@@ -202,7 +213,18 @@ def to_lora(change, r, alpha, power=1, scale=-1):
     return U[:, :r] * S[:r] ** power * (alpha / r) ** scale, V[:r]
 
 
+def margin(first, second, times=1.96, n=5, power=0.5):
+    return times * ((first - second).var() / n) ** power
+
+
+def bytes_needed(frozen, width, trained, each=16):
+    return frozen * width + trained * each
+
+
 RIGHT = {
+    "margin": margin,
+    "bytes_needed": bytes_needed,
+    "other_machine": "b",
     "count": count,
     "to_lora": to_lora,
     "larger_rank": "b",
@@ -235,6 +257,22 @@ RIGHT = {
     "which_rule": "b",
 }
 WRONG = {  # check -> (answer, a word of the hint that fits)
+    "margin": [
+        (partial(margin, n=1), "one sentence"),
+        (partial(margin, power=1), "root"),
+        (partial(margin, times=1), "68 %"),
+        (lambda first, second: first - second, "shape"),
+    ],
+    "bytes_needed": [
+        (partial(bytes_needed, each=12), "16 bytes"),
+        (partial(bytes_needed, each=0), "trained parameters are missing"),
+        (lambda frozen, width, trained: 12 * trained, "the weights themselves"),
+        (lambda frozen, width, trained: 16 * (frozen + trained), "no gradient"),
+        (lambda frozen, width, trained: 4 * frozen + 16 * trained, "`width` bytes"),
+        (partial(bytes_needed, each=14), "float32"),
+        (partial(bytes_needed, each=1), "for each frozen one"),
+    ],
+    "other_machine": [("a", "arrived"), ("c", "digits"), ("x", "Choose")],
     "count": [
         (partial(count, size=lambda i, o, r: i * o), "frozen"),
         (partial(count, size=lambda i, o, r: r * i), "One of the two"),
@@ -408,6 +446,9 @@ STUBS = {
     if name not in ("train_epoch", "initialise")  # given broken, not empty
 }
 UNREPAIRED = {
+    "margin": lambda first, second: (
+        1.96 * ((first.var() + second.var()) / len(first)).sqrt()
+    ),
     "to_lora": partial(to_lora, power=0, scale=0),
     "initialise": partial(initialise, a=torch.nn.init.zeros_),
     "repair": partial(repaired, targets=["query", "valeu"]),
