@@ -45,7 +45,7 @@ def to_lora(function):
 
 larger_rank = choice(
     a="A rank of 64 can express all that a rank of 8 can. Was it given a fair chance?",
-    b="Right: rank 64 had no learning rate of its own. Here it happens to want the same "
-    "one; that had to be measured.",
+    b="Right: rank 64 had no learning rate of its own. Here it happens to want the "
+    "same one; that had to be measured.",
     c="More seeds make a mean more certain. They do not make a comparison equal.",
 )
