@@ -2,7 +2,12 @@
 
 import torch
 from peft import PeftModel
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    GPT2Config,
+    GPT2LMHeadModel,
+)
 
 from helpers.exercises.verdicts import AS_GIVEN, OPEN, RIGHT, choice, compare, wrong
 
@@ -19,6 +24,30 @@ def bytes_needed(function):
     }
     other = "16 bytes for each trained parameter, `width` for each frozen one."
     return compare(function(100, 2, 10), 360, mistakes, other=other)
+
+
+def adapt_gpt2(function):
+    """LoRA of rank 4 on both linear layers of each attention of a GPT-2."""
+    torch.manual_seed(4)
+    config = GPT2Config(n_layer=2, n_embd=16, n_head=2, vocab_size=30)
+    model = function(GPT2LMHeadModel(config))
+    if model is None:
+        return OPEN
+    if not isinstance(model, PeftModel):
+        return wrong("Return what `get_peft_model` returns.")
+    adapted = {name.split(".", 3)[-1] for name in model.targeted_module_names}
+    if adapted == {"attn.c_attn"}:
+        return wrong("That is one layer of two: attention has an output layer, too.")
+    if any(name.startswith("mlp") for name in adapted):
+        return wrong("`c_proj` stands in the feed-forward network, too: longer paths.")
+    if adapted != {"attn.c_attn", "attn.c_proj"}:
+        return wrong(f"Adapted are {', '.join(sorted(adapted)) or 'no layers'}.")
+    learned = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    if any("lora" not in name for name in learned):
+        return wrong("More is trained than LoRA.")
+    if any(4 not in parameter.shape for parameter in learned.values()):
+        return wrong("The rank should be 4.")
+    return RIGHT
 
 
 def repair(function):

@@ -221,7 +221,13 @@ def bytes_needed(frozen, width, trained, each=16):
     return frozen * width + trained * each
 
 
+def adapted_gpt2(model, targets=("attn.c_attn", "attn.c_proj"), r=4, **options):
+    options |= {"r": r, "target_modules": list(targets), "fan_in_fan_out": True}
+    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
+
+
 RIGHT = {
+    "adapt_gpt2": adapted_gpt2,
     "margin": margin,
     "bytes_needed": bytes_needed,
     "other_machine": "b",
@@ -271,6 +277,14 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda frozen, width, trained: 4 * frozen + 16 * trained, "`width` bytes"),
         (partial(bytes_needed, each=14), "float32"),
         (partial(bytes_needed, each=1), "for each frozen one"),
+    ],
+    "adapt_gpt2": [
+        (partial(adapted_gpt2, targets=["c_attn"]), "one layer of two"),
+        (partial(adapted_gpt2, targets=["c_attn", "c_proj"]), "longer paths"),
+        (partial(adapted_gpt2, targets=["attn.c_proj"]), "Adapted are attn.c_proj"),
+        (partial(adapted_gpt2, r=8), "rank"),
+        (partial(adapted_gpt2, modules_to_save=["ln_f"]), "More is trained"),
+        (lambda model: model, "get_peft_model"),
     ],
     "other_machine": [("a", "arrived"), ("c", "digits"), ("x", "Choose")],
     "count": [
