@@ -46,7 +46,11 @@ LORA = {"r": 8, "lora_alpha": 16, "layers": "query, value"}
 CHOICES = {  # what is changed of LORA
     "rank": ({"r": 1}, {"r": 64}),
     "alpha": ({"lora_alpha": 4}, {"lora_alpha": 64}),
-    "layers": ({"r": 9, "layers": "attention"}, {"r": 4, "layers": "all linear"}),
+    "layers": (  # at equal numbers of parameters
+        {"r": 18},
+        {"r": 9, "layers": "attention"},
+        {"r": 4, "layers": "all linear"},
+    ),
 }
 RETRIEVAL = {"split": "retrieval", "metric": "recall at 1"}
 STEPS = 10  # timed
