@@ -4,18 +4,19 @@ import torch
 
 from helpers.exercises.verdicts import OPEN, choice, compare, wrong
 
-LAYERS = [(6, 10), (10, 4)]  # features in and out
 
-
-def count(function):
-    """Parameters of LoRA of rank 3 on linear layers with given features in and out."""
+def next_learning_rate(function):
+    """By alpha times the learning rate squared: 4e-3 at alpha 4, wanted at alpha 16."""
     mistakes = {
-        "You counted the frozen matrices. LoRA trains A [r, in] and B [out, r].": 100,
-        "One of the two matrices is missing: A [r, in] and B [out, r].": 48,
-        "The product BA is never stored: count A and B alone.": 300,
-        "The other matrix is missing: A [r, in] and B [out, r].": 42,
+        "That keeps alpha times the learning rate. Both B and A move.": 1e-3,
+        "A larger alpha wants a smaller learning rate.": 8e-3,
+        "That keeps alpha squared times the learning rate.": 4e-3 / 16,
     }
-    return compare(function(list(LAYERS), 3), 90, mistakes, other="Count by hand.")
+    answer = function(4e-3, 4, 16)
+    answer = answer if answer is None else 1e3 * answer
+    mistakes = {hint: 1e3 * value for hint, value in mistakes.items()}
+    other = "Alpha times the learning rate squared should stay."
+    return compare(answer, 2.0, mistakes, other=other)
 
 
 def to_lora(function):
@@ -43,9 +44,10 @@ def to_lora(function):
     return compare(2.5 * B @ A, nearest, mistakes, as_given, other)
 
 
-larger_rank = choice(
-    a="A rank of 64 can express all that a rank of 8 can. Was it given a fair chance?",
-    b="Right: rank 64 had no learning rate of its own. Here it happens to want the "
-    "same one; that had to be measured.",
-    c="More seeds make a mean more certain. They do not make a comparison equal.",
+which_layers = choice(
+    a="Equal parameters are half of a fair comparison. Which other setting was shared?",
+    b="Right: more layers want a smaller learning rate, and at 3e-3 most of those runs "
+    "break down. With 1e-3 both reach .80.",
+    c="More sentences make the difference surer. It would still be one of learning "
+    "rates.",
 )

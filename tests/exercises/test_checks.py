@@ -204,8 +204,8 @@ def repaired(classifier, targets=("query", "value"), learn=(), **settings):
     return model
 
 
-def count(layers, r, size=lambda i, o, r: r * (i + o)):
-    return sum(size(i, o, r) for i, o in layers)
+def next_learning_rate(learning_rate, alpha, new_alpha, power=0.5):
+    return learning_rate * (alpha / new_alpha) ** power
 
 
 def to_lora(change, r, alpha, power=1, scale=-1):
@@ -231,9 +231,9 @@ RIGHT = {
     "margin": margin,
     "bytes_needed": bytes_needed,
     "other_machine": "b",
-    "count": count,
+    "next_learning_rate": next_learning_rate,
     "to_lora": to_lora,
-    "larger_rank": "b",
+    "which_layers": "b",
     "add_ia3": Scaled,
     "repair": partial(repaired, task_type="SEQ_CLS"),
     "forgetting": "c",
@@ -287,12 +287,11 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda model: model, "get_peft_model"),
     ],
     "other_machine": [("a", "arrived"), ("c", "digits"), ("x", "Choose")],
-    "count": [
-        (partial(count, size=lambda i, o, r: i * o), "frozen"),
-        (partial(count, size=lambda i, o, r: r * i), "One of the two"),
-        (partial(count, size=lambda i, o, r: r * o), "The other"),
-        (partial(count, size=lambda i, o, r: r * i * o), "never stored"),
-        (partial(count, size=lambda i, o, r: i + o), "by hand"),
+    "next_learning_rate": [
+        (partial(next_learning_rate, power=1), "Both B and A"),
+        (partial(next_learning_rate, power=-0.5), "smaller"),
+        (partial(next_learning_rate, power=2), "alpha squared"),
+        (partial(next_learning_rate, power=0), "should stay"),
     ],
     "to_lora": [
         (partial(to_lora, scale=0), "divide by it"),
@@ -303,7 +302,7 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda change, r, alpha: change, "two matrices"),
         (lambda change, r, alpha: (change, change), "should be"),
     ],
-    "larger_rank": [("a", "fair chance"), ("c", "equal"), ("x", "Choose")],
+    "which_layers": [("a", "shared"), ("c", "learning"), ("x", "Choose")],
     "add_ia3": [
         (partial(Scaled, start=0.0), "changes nothing"),
         (partial(Scaled, start=0.0, add=True), "does not add"),
