@@ -18,12 +18,13 @@ from helpers.exercises import (
     ch04b,
     ch04c,
     ch04d,
+    ch04e,
     ch05,
     ch07,
     verdicts,
 )
 
-MODULES = ch01, ch02, ch03, ch04, ch04b, ch04c, ch04d, ch05, ch07
+MODULES = ch01, ch02, ch03, ch04, ch04b, ch04c, ch04d, ch04e, ch05, ch07
 
 
 def causal(q, k, v, scale=True, mask="before", side="later", axis=-1):
@@ -226,7 +227,13 @@ def adapted_gpt2(model, targets=("attn.c_attn", "attn.c_proj"), r=4, **options):
     return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **options))
 
 
+def gained(method, baseline, full):
+    return (method - baseline) / (full - baseline)
+
+
 RIGHT = {
+    "gained": gained,
+    "fraud": "b",
     "adapt_gpt2": adapted_gpt2,
     "margin": margin,
     "bytes_needed": bytes_needed,
@@ -278,6 +285,14 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (partial(bytes_needed, each=14), "float32"),
         (partial(bytes_needed, each=1), "for each frozen one"),
     ],
+    "gained": [
+        (lambda method, baseline, full: method / full, "where is the baseline"),
+        (lambda method, baseline, full: method - baseline, "divide"),
+        (lambda method, baseline, full: (method - baseline) / full, "whole way"),
+        (lambda method, baseline, full: 1 - gained(method, baseline, full), "missing"),
+        (lambda method, baseline, full: full, "by hand"),
+    ],
+    "fraud": [("a", "cheap"), ("c", "worth nothing"), ("x", "Choose")],
     "adapt_gpt2": [
         (partial(adapted_gpt2, targets=["c_attn"]), "one layer of two"),
         (partial(adapted_gpt2, targets=["c_attn", "c_proj"]), "longer paths"),
