@@ -48,6 +48,6 @@ which_layers = choice(
     a="Equal parameters are half of a fair comparison. Which other setting was shared?",
     b="Right: more layers want a smaller learning rate, and at 3e-3 most of those runs "
     "break down. With 1e-3 both reach .80.",
-    c="More sentences make the difference surer. It would still be one of learning "
-    "rates.",
+    c="More sentences make the difference surer, and it would still be one "
+    "between two learning rates.",
 )
