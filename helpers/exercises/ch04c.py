@@ -12,11 +12,9 @@ def next_learning_rate(function):
         "A larger alpha wants a smaller learning rate.": 8e-3,
         "That keeps alpha squared times the learning rate.": 4e-3 / 16,
     }
-    answer = function(4e-3, 4, 16)
-    answer = answer if answer is None else 1e3 * answer
-    mistakes = {hint: 1e3 * value for hint, value in mistakes.items()}
     other = "Alpha times the learning rate squared should stay."
-    return compare(answer, 2.0, mistakes, other=other)
+    answer = function(4e-3, 4, 16)
+    return compare(answer, 2e-3, mistakes, other=other, atol=1e-6)
 
 
 def to_lora(function):
