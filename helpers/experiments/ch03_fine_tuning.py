@@ -9,7 +9,8 @@ from transformers import AutoTokenizer
 
 from helpers import metrics
 from helpers.data import corpora
-from helpers.experiments.runner import answers, remembered, timed, tuned
+from helpers.experiments.runner import answers, remembered, timed
+from helpers.experiments.tuning import tuned
 from helpers.models import baselines, encoders
 from helpers.training import fine_tuning, strategies
 from helpers.training.strategies import EPOCHS_TRIED

@@ -19,7 +19,8 @@ from transformers import AutoModelForSequenceClassification
 from helpers import hardware, metrics
 from helpers.data import corpora
 from helpers.experiments.ch03_fine_tuning import TEST, TFIDF
-from helpers.experiments.runner import answers, remembered, timed, tuned
+from helpers.experiments.runner import answers, remembered, timed
+from helpers.experiments.tuning import climbed, tuned
 from helpers.models import baselines, encoders, methods, retrieval
 from helpers.training import fine_tuning, freezing, memory, strategies
 
@@ -60,7 +61,9 @@ def experiments(record):
     """Yield the experiments, in the order of what the chapter needs."""
     training = {"batch_size": 16, "max_length": TOKENS, "precision": record.precision}
     own = {"experiment": "learning curves", "data": ENDS, "train_size": LABELS} | TEST
-    yield from over_sizes(linear, own | {"strategy": MAJORITY}, EPOCHS)
+    for size, seeds in SEEDS.items():
+        one = own | {"strategy": MAJORITY, "train_size": size}
+        yield from ((remembered(linear), one | {"seed": seed}) for seed in seeds)
     curves = []
     for data, strategy in ((ENDS, TFIDF), (WHOLE, TFIDF), (ENDS, FROZEN)):
         one = own | {"data": data, "strategy": strategy}
@@ -70,7 +73,7 @@ def experiments(record):
         one = own | training | {"strategy": strategy, "epochs": EPOCHS[LABELS]}
         one |= LORA if strategy == "LoRA" else {}
         yield from over_learning_rates(record, one, [])
-        curves.append((fine_tuned, one, "learning_rate", HALF_DECADES[::-1]))
+        curves.append((fine_tuned, one, "learning_rate", HALF_DECADES))
     sentences = {"data": SENTENCES, "train_size": LABELS, "epochs": 3} | TEST | training
     yield from learning_rates(record, sentences)
     *few, many = EPOCHS
@@ -88,23 +91,28 @@ def at(record, curves: list[tuple], size: int):
     """Yield tests with so many labels, of all strategies.
 
     A curve is a function, its settings, the name of the one that was tuned with
-    `LABELS` labels, and its values, those for more labels later. With another number
-    of labels the best one meets its neighbour on validation, and so on while that wins.
+    `LABELS` labels, and its values. With another number of labels it is tuned anew,
+    beginning with the value that was best.
     """
-    step = (size > LABELS) - (size < LABELS)
-    for function, settings, name, values in curves:
-        one = settings | {"train_size": size}
-        one |= {"epochs": EPOCHS[size]} if "epochs" in settings else {}
-        best = record.best(name, settings)
-        tried = [best]
-        while step and best is not None and best == tried[-1]:
-            if not 0 <= (place := values.index(best) + step) < len(values):
-                break
-            tried.append(values[place])
-            yield from tuned(record, remembered(function), one, name, tried, [])
-            best = record.best(name, one)
-        if best is not None:
-            yield from over_sizes(function, one | {name: best}, [size])
+    plans = [
+        (remembered(function), sized(settings, size), name, values, best)
+        for function, settings, name, values in curves
+        if (best := record.best(name, settings)) is not None
+    ]
+    if size != LABELS:
+        yield from climbed(record, plans)
+    for function, one, name, *_ in plans:
+        best = record.best(name, one)
+        for seed in SEEDS[size] if best is not None else ():
+            yield function, one | {name: best, "seed": seed}
+
+
+def sized(settings: dict, size: int) -> dict:
+    """Return settings with so many labels, and the epochs for them."""
+    changed = {"train_size": size}
+    return (
+        settings | changed | ({"epochs": EPOCHS[size]} if "epochs" in settings else {})
+    )
 
 
 def learning_rates(record, own: dict):
@@ -151,15 +159,6 @@ def over_learning_rates(record, settings: dict, seeds, trials=(0,), values=()):
     values = values or LEARNING_RATES[settings["strategy"]]
     run = remembered(fine_tuned), settings
     yield from tuned(record, *run, "learning_rate", values, seeds, trials)
-
-
-def over_sizes(function, settings: dict, sizes):
-    """Yield tests with so many labels, for each seed."""
-    for size in sizes:
-        one = settings | {"train_size": size}
-        one |= {"epochs": EPOCHS[size]} if "epochs" in settings else {}
-        for seed in SEEDS[size]:
-            yield remembered(function), one | {"seed": seed}
 
 
 @cache

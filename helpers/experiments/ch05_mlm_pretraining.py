@@ -15,7 +15,8 @@ from transformers import (
 from helpers import hardware, metrics
 from helpers.data import corpora
 from helpers.experiments.ch03_fine_tuning import TEST, TFIDF, tfidf
-from helpers.experiments.runner import answers, remembered, timed, tuned
+from helpers.experiments.runner import answers, remembered, timed
+from helpers.experiments.tuning import tuned
 from helpers.models import encoders, language_models, tokenizers
 from helpers.models.prompt_classifier import PROMPT, PromptClassifier, add_prompt
 from helpers.pretraining import recipes

@@ -167,21 +167,6 @@ def publish(chapter: str, file: Path) -> Path:
     return place
 
 
-def tuned(record, function, settings, setting: str, values, seeds, trials=(0,)):
-    """Yield runs that choose a setting on validation, then those that test with it.
-
-    The former have the seeds `trials`; where all of them failed there is no test.
-    Without `seeds` nothing is chosen, so nothing waits for what is being measured.
-    """
-    for value in values:
-        for seed in trials:
-            one = {"split": "validation", "seed": seed, setting: value}
-            yield function, settings | one
-    best = record.best(setting, settings) if seeds else None
-    for seed in seeds if best is not None else ():
-        yield function, settings | {"split": "test", "seed": seed, setting: best}
-
-
 def _experiments(chapter: str) -> Callable:
     """Return the generator of a chapter's experiments; the first decides precision."""
     if chapter not in CHAPTERS:

@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from helpers import course, hardware, metrics, paths
-from helpers.experiments import records, runner
+from helpers.experiments import records, runner, tuning
 from helpers.experiments.runner import Answers
 
 PRECISION = "bfloat16 is much faster"
@@ -27,7 +27,7 @@ SETTINGS = {"experiment": "toy", "split": "test", "metric": "accuracy", "epochs"
 
 def toy(record):
     """Choose a learning rate, then test it."""
-    return runner.tuned(record, answers, SETTINGS, "learning_rate", (0.01, 0.1), [0, 1])
+    return tuning.tuned(record, answers, SETTINGS, "learning_rate", (0.01, 0.1), [0, 1])
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(sweep):
 
     run = (interrupted, SETTINGS, "learning_rate", (0.01, 0.1), [0, 1])
     with pytest.raises(KeyboardInterrupt):
-        sweep(lambda record: runner.tuned(record, *run))
+        sweep(lambda record: tuning.tuned(record, *run))
     measured = []
 
     def rest(**settings):
@@ -95,7 +95,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(sweep):
         return answers(**settings)
 
     run = (rest, SETTINGS, "learning_rate", (0.01, 0.1), [0, 1])
-    rows = sweep(lambda record: runner.tuned(record, *run))
+    rows = sweep(lambda record: tuning.tuned(record, *run))
     assert measured == [{"seed": 1, "learning_rate": 0.1, "epochs": 3}]
     assert len(rows) == 5
     sweep(one(unwanted, seed=1, learning_rate=0.1))
@@ -199,7 +199,7 @@ def test_what_failed_is_tried_again(sweep):
 
 def test_of_failed_runs_nothing_is_chosen(sweep):
     run = (broken, SETTINGS, "learning_rate", (0.01, 0.1), [0, 1])
-    rows = sweep(lambda record: runner.tuned(record, *run))
+    rows = sweep(lambda record: tuning.tuned(record, *run))
     assert rows["split"].tolist() == ["this machine", "validation", "validation"]
 
 

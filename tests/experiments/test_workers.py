@@ -19,7 +19,8 @@ TOY = """
     import time
     import numpy as np
     import torch
-    from helpers.experiments.runner import Answers, tuned
+    from helpers.experiments.runner import Answers
+    from helpers.experiments.tuning import tuned
 
     def answers(seed, learning_rate):
         time.sleep(SECONDS)
