@@ -4,7 +4,7 @@ from helpers.exercises.verdicts import choice, compare
 
 
 def gained(function):
-    """From a baseline of .5 to full fine-tuning's .9, a method reaches .8."""
+    """From a baseline of .5 to full fine-tuning's .9, methods reach .8 and .4."""
     mistakes = {
         "That is the fraction of full fine-tuning: where is the baseline?": 0.8 / 0.9,
         "That is the gain in accuracy: divide it by the whole way.": 0.3,
@@ -12,7 +12,11 @@ def gained(function):
         "That is what is missing: how much has been gone?": 0.25,
     }
     other = "(method - baseline) / (full - baseline), by hand."
-    return compare(function(0.8, 0.5, 0.9), 0.75, mistakes, other=other)
+    verdict = compare(function(0.8, 0.5, 0.9), 0.75, mistakes, other=other)
+    if verdict.state != "right":
+        return verdict
+    below = {"A method below the baseline has a negative fraction.": 0.0}
+    return compare(function(0.4, 0.5, 0.9), -0.25, below, other=other)
 
 
 fraud = choice(

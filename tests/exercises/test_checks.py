@@ -291,6 +291,8 @@ WRONG = {  # check -> (answer, a word of the hint that fits)
         (lambda method, baseline, full: (method - baseline) / full, "whole way"),
         (lambda method, baseline, full: 1 - gained(method, baseline, full), "missing"),
         (lambda method, baseline, full: full, "by hand"),
+        (lambda *given: max(0.0, gained(*given)), "negative"),
+        (lambda *given: abs(gained(*given)), "by hand"),
     ],
     "fraud": [("a", "cheap"), ("c", "worth nothing"), ("x", "Choose")],
     "adapt_gpt2": [
