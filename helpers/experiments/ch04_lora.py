@@ -109,10 +109,8 @@ def at(record, curves: list[tuple], size: int):
 
 def sized(settings: dict, size: int) -> dict:
     """Return settings with so many labels, and the epochs for them."""
-    changed = {"train_size": size}
-    return (
-        settings | changed | ({"epochs": EPOCHS[size]} if "epochs" in settings else {})
-    )
+    epochs = {"epochs": EPOCHS[size]} if "epochs" in settings else {}
+    return settings | epochs | {"train_size": size}
 
 
 def learning_rates(record, own: dict):
