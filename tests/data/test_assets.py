@@ -667,7 +667,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_fetch(toy, slow_index
     assert leftovers(toy.cache) == []
 
 
-ORIGINS = {"wheel", "package", "checkout", "hub"}
+ORIGINS = {"package", "checkout", *assets.ORIGINS}
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -686,6 +686,10 @@ def test_the_catalogue_entry_is_complete(name):
             assert re.fullmatch("[0-9a-f]{64}", source["sha256"])
             assert re.fullmatch(r"[a-z0-9-]+==[0-9.]+", source["wheel"])
             assert len({"folder", "archive", "onnx"} & set(source)) == 1
+        if "sdist" in source:
+            assert re.fullmatch("[0-9a-f]{64}", source["sha256"])
+            assert re.fullmatch(r"[a-z0-9-]+==[0-9.]+", source["sdist"])
+            assert source["folder"].startswith(source["sdist"].replace("==", "-"))
         assert source["bytes"] > 0 or {"package", "checkout"} & set(source)
 
 
