@@ -42,7 +42,9 @@ TERMS = (  # before the word that alone means nothing
 )
 BANNED = re.compile(rf"\b(?:{NEVER.replace('.', '').replace(' ', '|')})\b", re.I)
 ALONE = re.compile(r"(?:(\w+)[\s-]+)?\b(r.ates?)\b".replace(".", ""), re.I)
-PROPER = re.compile("(?:Word|Sentence)Pi.ece".replace(".", ""))  # two algorithms
+# two algorithms, a coefficient that bears its author's name, and a test of heat maps
+PROPER = r"(?:Word|Sentence)Pi.ece|Di.ce|[Pp]ointing[\s_]ga.me"
+PROPER = re.compile(PROPER.replace(".", ""))
 
 
 def banned(prose: str) -> list[str]:
