@@ -9,6 +9,7 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 Z = stats.norm.ppf(0.975)  # half of a normal 95 % interval in standard errors
+RESAMPLES = 1000  # of a bootstrap
 
 
 class Score(NamedTuple):
@@ -106,6 +107,88 @@ def perplexity(losses, groups) -> Score:
     """Return exp of the mean of n losses in nats; intervals as in `clustered`."""
     *interval, n = clustered(losses, groups)
     return Score(*np.exp(interval).tolist(), n)
+
+
+def auc(labels, scores, groups=None, other=None) -> Score:
+    """Return how often a positive case has the higher score of a pair with a negative.
+
+    That is the area under the ROC curve (Hanley and McNeil 1982); equal scores count
+    half. `labels` [n] are true for positive cases, `groups` [n] say which cases are of
+    one subject. The interval is the percentile one of a bootstrap over subjects, with
+    fixed seed (Efron and Tibshirani 1993). With `other` [n], the scores of a second
+    method, it is the paired difference to it. Raises ValueError without both classes.
+    """
+    labels = np.asarray(labels, bool)
+    if labels.all() or not labels.any():
+        raise ValueError("The AUC needs cases of both classes: choose others.")
+    wins = _wins(labels, scores) - (0 if other is None else _wins(labels, other))
+    weights = _resamples(labels, groups)
+    positive, negative = weights[:, labels], weights[:, ~labels]
+    values = (positive @ wins * negative).sum(1)
+    values /= positive.sum(1) * negative.sum(1)
+    return Score(float(wins.mean()), *_percentiles(values), labels.size)
+
+
+def threshold_at(labels, scores, specificity: float = 0.9) -> float:
+    """Return the lowest threshold with at least this specificity on labelled cases.
+
+    A case is called positive if its score is above the threshold. Raises ValueError
+    without negative cases.
+    """
+    negative = np.asarray(scores, float)[~np.asarray(labels, bool)]
+    if not negative.size:
+        raise ValueError("Specificity needs negative cases: choose others.")
+    return float(np.quantile(negative, specificity, method="inverted_cdf"))
+
+
+def sensitivity_at(labels, scores, threshold: float, groups=None) -> Score:
+    """Return the fraction of the positive cases whose score is above a threshold.
+
+    The threshold comes from `threshold_at` on other cases. The interval is Wilson's;
+    with `groups`, as in `auc`, that of a bootstrap over subjects, unless all cases are
+    found or none: then Wilson's for as many cases as subjects. Raises ValueError
+    without positive cases.
+    """
+    labels = np.asarray(labels, bool)
+    found = np.asarray(scores, float)[labels] > threshold
+    if groups is None or not found.size:
+        return proportion(found.sum(), found.size)
+    subjects = np.asarray(groups)[labels]
+    if found.all() or not found.any():
+        count = np.unique(subjects).size
+        return proportion(found[0] * count, count)._replace(n=found.size)
+    weights = _resamples(labels[labels], subjects)
+    values = weights @ found / weights.sum(1)
+    return Score(float(found.mean()), *_percentiles(values), found.size)
+
+
+def _wins(labels, scores) -> np.ndarray:
+    """Return for each positive and negative case 1 if the former is higher, 1/2, 0."""
+    scores = np.asarray(scores, float)
+    pairs = np.sign(scores[labels][:, None] - scores[~labels])
+    return (pairs + 1) / 2
+
+
+def _resamples(labels, groups) -> np.ndarray:
+    """Return how often each resample of subjects has each case: [resamples, n].
+
+    Subjects with positive cases, with negative ones and with both are resampled apart.
+    """
+    groups = np.arange(labels.size) if groups is None else np.asarray(groups)
+    _, number = np.unique(groups, return_inverse=True)
+    size = np.bincount(number)
+    positive = np.bincount(number, weights=labels)
+    kinds = (positive > 0) + 2 * (positive < size)
+    rng, times = np.random.default_rng(0), np.zeros((RESAMPLES, size.size))
+    for kind in np.unique(kinds):
+        own = np.flatnonzero(kinds == kind)
+        times[:, own] = rng.multinomial(own.size, [1 / own.size] * own.size, RESAMPLES)
+    return times[:, number]
+
+
+def _percentiles(values) -> tuple[float, float]:
+    low, high = np.quantile(values, (0.025, 0.975))
+    return float(low), float(high)
 
 
 class Classification(evaluate.Metric):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, roc_auc_score
 
 from helpers import metrics
 
@@ -232,3 +232,110 @@ def test_a_trainer_reports_accuracy_and_macro_f1(no_network):
     assert found["accuracy"] == 0.75
     assert found["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
     assert found["low"] < 0.75 < found["high"]
+
+
+def cases(n=60, positive=20, shift=1.0, seed=0):
+    """Labels, and scores that are higher by `shift` for positive cases."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) < positive
+    return labels, rng.normal(size=n) + shift * labels
+
+
+def test_the_auc_counts_pairs_and_ties_as_half():
+    labels, scores = [1, 1, 0, 0, 0], [3, 1, 1, 0, 2]
+    score = metrics.auc(labels, scores)
+    assert score.value == (3 + 1 + 0.5) / 6
+    assert score.n == 5
+    assert all(type(value) is float for value in score[:3])
+
+
+def test_the_auc_is_sklearns_and_its_interval_about_delongs():
+    """DeLong et al. 1988: the variances of each case's part of the pairs."""
+    labels, scores = cases(300, 100)
+    score = metrics.auc(labels, scores)
+    assert score.value == pytest.approx(roc_auc_score(labels, scores))
+    wins = scores[labels][:, None] > scores[~labels]
+    error = np.sqrt(wins.mean(1).var(ddof=1) / 100 + wins.mean(0).var(ddof=1) / 200)
+    assert score.high - score.low == pytest.approx(2 * 1.96 * error, rel=0.1)
+    assert score == metrics.auc(labels, scores)  # a fixed seed
+
+
+def test_four_equal_slices_of_a_subject_are_one_case():
+    labels, scores = cases()
+    once = metrics.auc(labels, scores)
+    often = [np.repeat(each, 4) for each in (labels, scores, range(60))]
+    four = metrics.auc(*often)
+    assert four[:3] == pytest.approx(once[:3])
+    assert four.n == 240
+    naive = metrics.auc(*often[:2])
+    assert naive.high - naive.low < 0.6 * (four.high - four.low)
+
+
+def test_subjects_may_be_named_and_ordered_at_will_and_have_both_classes():
+    labels, scores = cases()
+    groups = np.arange(60) % 25
+    score = metrics.auc(labels, scores, groups)
+    assert score.low < score.value < score.high
+    names = np.array([f"subject {group:02}" for group in groups])
+    assert metrics.auc(labels, scores, names) == score
+
+
+def test_the_difference_of_two_aucs_is_paired():
+    labels, scores = cases(shift=1.5)
+    noise = np.random.default_rng(1).normal(size=60)
+    other = scores + 0.1 * noise
+    gain = metrics.auc(labels, scores, other=other)
+    one, two = metrics.auc(labels, scores), metrics.auc(labels, other)
+    assert gain.value == pytest.approx(one.value - two.value)
+    assert gain.high - gain.low < 0.5 * (one.high - one.low)
+    assert metrics.auc(labels, scores, other=scores)[:3] == (0, 0, 0)
+
+
+@pytest.mark.parametrize("labels", [[1, 1], [0, 0]])
+def test_one_class_has_no_auc(labels):
+    with pytest.raises(ValueError, match="both classes"):
+        metrics.auc(labels, [0.1, 0.2])
+
+
+def test_the_auc_interval_over_subjects_covers_the_true_value():
+    rng, covered = np.random.default_rng(0), 0
+    groups, labels = np.repeat(range(60), 3), np.repeat(np.arange(60) < 30, 3)
+    for _ in range(200):
+        shared = rng.normal(size=60)[groups] + rng.normal(size=180) / 2
+        score = metrics.auc(labels, shared + labels * 1.25**0.5, groups)
+        covered += score.low <= stats.norm.cdf(1 / 2**0.5) <= score.high
+    assert 180 < covered < 200
+
+
+def test_the_threshold_is_the_lowest_that_keeps_the_specificity():
+    labels, scores = [0] * 10 + [1], [*range(10), 3]
+    assert metrics.threshold_at(labels, scores) == 8  # one of ten is above it
+    assert metrics.threshold_at(labels, scores, 0.75) == 7
+    assert metrics.threshold_at(labels, scores, 1) == 9
+    with pytest.raises(ValueError, match="negative cases"):
+        metrics.threshold_at([1], [0.3])
+
+
+def test_sensitivity_counts_positive_cases_above_the_threshold():
+    labels, scores = [1, 1, 1, 1, 0], [0.5, 0.6, 0.7, 0.8, 0.9]
+    assert metrics.sensitivity_at(labels, scores, 0.5) == metrics.proportion(3, 4)
+    with pytest.raises(ValueError):
+        metrics.sensitivity_at([0, 0], [1, 2], 0.5, groups=[0, 1])
+
+
+def test_the_interval_of_sensitivity_is_over_subjects():
+    labels, scores = cases(200, 100)
+    once = metrics.sensitivity_at(labels, scores, 0.8, range(200))
+    often = [np.repeat(each, 4) for each in (labels, scores)]
+    four = metrics.sensitivity_at(*often, 0.8, np.repeat(range(200), 4))
+    assert four[:3] == pytest.approx(once[:3])
+    assert four.n == 400
+    wilson = metrics.sensitivity_at(labels, scores, 0.8)
+    assert once.high - once.low == pytest.approx(wilson.high - wilson.low, rel=0.1)
+
+
+@pytest.mark.parametrize(("threshold", "hits"), [(-9, 5), (9, 0)])
+def test_all_found_is_no_certainty(threshold, hits):
+    labels, groups = np.ones(20), np.repeat(range(5), 4)
+    found = metrics.sensitivity_at(labels, np.zeros(20), threshold, groups)
+    assert found == metrics.proportion(hits, 5)._replace(n=20)

@@ -1,7 +1,7 @@
 """The tidy rows of long comparisons, in a file that grows by one with each experiment.
 
-Beside a record lies what its rows predicted of test texts, so that two can be compared
-in pairs.
+Beside a record lies what its rows predicted of test texts or images, so that two can be
+compared in pairs.
 """
 
 from pathlib import Path
@@ -16,7 +16,8 @@ NAMES = ["experiment", "split", "metric"]  # each row has them, beside its setti
 FLOATS = ["value", "low", "high", "seconds", "peak_mb"]
 MEASURED = ["value", "n", "low", "high", "seconds", "peak_mb", "precision", "threads"]
 MEASURED += ["torch", "transformers", "date", "error"]
-PREDICTED = ["prediction", "label"]  # lists [texts], in the file beside the record
+# lists [texts or images], in the file beside the record
+PREDICTED = ["prediction", "label", "score", "subject"]
 
 
 class SweepError(RuntimeError):
@@ -37,10 +38,13 @@ class Record:
         return ("float32", "bfloat16")[int(faster.iloc[0])] if len(faster) else None
 
     def best(self, setting: str, settings: dict):
-        """Return the value most accurate on validation, over seeds, or None."""
+        """Return the value that is best on validation, over seeds, or None.
+
+        The best has the highest mean of the settings' metric, or else of accuracy.
+        """
         self.finish()
-        others = settings | {"split": "validation", "metric": "accuracy", "seed": None}
-        others = key(others | {setting: None})
+        others = {"metric": "accuracy"} | settings | {"split": "validation"}
+        others = key(others | {"seed": None, setting: None})
         rows = self.measured()
         rows = rows[[others <= found for found in keys(rows)]]
         if rows.empty:
@@ -70,7 +74,7 @@ class Record:
         paths.write(file, self.rows.to_csv(index=False, lineterminator="\n"))
 
     def keep(self, settings: dict, predicted: dict) -> None:
-        """Store what an experiment predicted of test texts, if it did."""
+        """Store what an experiment predicted of a test, if it did."""
         if predicted:
             row = pd.DataFrame([settings | predicted])
             rows = pd.concat([self.predictions(), row], ignore_index=True)
@@ -79,7 +83,7 @@ class Record:
             paths.write(beside(self.file), rows.to_parquet(index=False))
 
     def predictions(self) -> pd.DataFrame:
-        """Return settings, `prediction` and `label` of the rows about test texts."""
+        """Return settings and `PREDICTED` lists of the rows about a test."""
         file = beside(self.file)
         return pd.read_parquet(file) if file.is_file() else pd.DataFrame()
 

@@ -2,8 +2,8 @@
 
 The module of a chapter has a generator `experiments(record)`. It yields pairs of a
 function and all settings that decide its result; each becomes a row. The function
-takes the settings but for `NAMES`, and returns by split `Answers`, or a `metrics.Score`
-by metric. The record tells which settings were best before.
+takes the settings but for `NAMES`, and returns by split a `metrics.Score` by metric, or
+`Answers` (of images: `Diagnoses`). The record tells which settings were best before.
 """
 
 import os
@@ -31,7 +31,6 @@ from tqdm import tqdm
 from helpers import course, hardware, metrics, paths
 from helpers.experiments.records import (
     NAMES,
-    PREDICTED,
     Record,
     SweepError,
     beside,
@@ -45,6 +44,7 @@ CHAPTERS = {
     "03": "ch03_fine_tuning",
     "04": "ch04_lora",
     "05": "ch05_mlm_pretraining",
+    "06": "ch06_medical",
 }
 FASTER = "bfloat16 is much faster"
 OTHERS = 0.25  # of a core: what other processes may take while seconds are measured
@@ -65,6 +65,12 @@ class Answers(NamedTuple):
             return metrics.accuracy(self.logits.argmax(1), self.labels)
         loss = functional.cross_entropy(*map(torch.tensor, self[:2]))
         return metrics.Score(float(loss), None, None, len(self.labels))
+
+    def predicted(self, metric: str) -> dict:
+        """Return what is kept beside a score of the test: nothing beside the loss."""
+        lists = self.logits.argmax(1).tolist(), self.labels.tolist()
+        pairs = dict(zip(("prediction", "label"), lists, strict=True))
+        return pairs if metric == "accuracy" else {}
 
 
 def answers(predict: Callable, splits: dict, seconds: float | None = None) -> dict:
@@ -184,17 +190,15 @@ def _measure(function: Callable, settings: dict) -> tuple[dict, dict]:
     metric = settings["metric"]
     try:
         found = function(**given)[settings["split"]]
-        scored = isinstance(found, Answers)
+        scored = not isinstance(found, dict)
         score = found.score(metric) if scored else found[metric]
         if not np.isfinite(score.value):
             raise FloatingPointError(f"the {metric} is {score.value}")
     except Exception as error:
         return {"error": first_line(error)}, {}
     row = score._asdict() | {"seconds": found.seconds if scored else None}
-    if not scored or (settings["split"], metric) != ("test", "accuracy"):
-        return row, {}
-    lists = found.logits.argmax(1).tolist(), found.labels.tolist()
-    return row, dict(zip(PREDICTED, lists, strict=True))
+    tested = scored and settings["split"] == "test"
+    return row, found.predicted(metric) if tested else {}
 
 
 def _named(settings: dict) -> str:

@@ -28,4 +28,4 @@ def test_a_chapter_without_a_sweep_says_so(handed_over, capsys):
     assert main.main(["sweep", "2b"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "Chapter 02b has no sweep; those that have: 03, 04, 05.\n"
+    assert err == "Chapter 02b has no sweep; those that have: 03, 04, 05, 06.\n"

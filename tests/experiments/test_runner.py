@@ -222,6 +222,16 @@ def test_the_best_setting_is_that_of_its_own_rows_as_a_mean_over_seeds(tmp_path)
     assert record.best("learning_rate", settings | {"strategy": "c"}) is None
 
 
+def test_the_best_setting_is_that_of_the_metric_it_is_tuned_for(tmp_path):
+    rows = [("accuracy", 0.1, 0.9), ("accuracy", 0.2, 0.8), ("AUC", 0.1, 0.6)]
+    record = records.Record(tmp_path / "none.csv")
+    columns = ["metric", "learning_rate", "value"]
+    record.rows = pd.DataFrame([*rows, ("AUC", 0.2, 0.7)], columns=columns)
+    record.rows = record.rows.assign(split="validation", experiment="e")
+    assert record.best("learning_rate", {"experiment": "e", "metric": "AUC"}) == 0.2
+    assert record.best("learning_rate", {"experiment": "e"}) == 0.1
+
+
 def test_the_precision_is_decided_once(sweep, monkeypatch):
     seen = []
 
