@@ -21,13 +21,14 @@ from helpers.exercises import (
     ch04e,
     ch05,
     ch06,
+    ch06d,
     ch07,
     verdicts,
 )
-from tests.exercises import cases_06
+from tests.exercises import cases_06, cases_06d
 
-MODULES = ch01, ch02, ch03, ch04, ch04b, ch04c, ch04d, ch04e, ch05, ch06, ch07
-CASES = (cases_06,)  # of chapter 6, with RIGHT, WRONG and UNREPAIRED
+MODULES = ch01, ch02, ch03, ch04, ch04b, ch04c, ch04d, ch04e, ch05, ch06, ch06d, ch07
+CASES = cases_06, cases_06d  # of chapter 6, with RIGHT, WRONG and UNREPAIRED
 
 
 def causal(q, k, v, scale=True, mask="before", side="later", axis=-1):
