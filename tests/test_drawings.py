@@ -3,8 +3,10 @@
 from itertools import combinations
 
 import matplotlib
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import BertConfig, BertForSequenceClassification
 
 matplotlib.use("Agg")
@@ -12,7 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 - after the choice of a backend
 from matplotlib.colors import same_color  # noqa: E402
 
-from helpers import drawings, plots  # noqa: E402
+from helpers import drawings, plots, shapes  # noqa: E402
 from helpers.models import methods  # noqa: E402
 from helpers.training import freezing  # noqa: E402
 
@@ -39,6 +41,9 @@ REACHED = {  # as the alt text says it, and the block
     "prefix tuning": ("flow through frozen layers to layer 1", "layer 1"),
     "prompt tuning": ("flow through frozen layers to the virtual tokens", "embeddings"),
 }
+VIRTUAL = {"prefix tuning", "prompt tuning"}  # for texts only
+COLUMNS, ROWS = np.meshgrid(np.arange(98) // 14, np.arange(98) // 14)
+PICTURE = np.stack([30 * COLUMNS, 30 * ROWS, 0 * ROWS], -1).astype(np.uint8)
 each_strategy = pytest.mark.parametrize("strategy", drawings.STRATEGIES)
 
 
@@ -60,7 +65,7 @@ def patches(figure) -> dict:
 
 def coloured(figure) -> set:
     found = patches(figure).items()
-    return {n for n, p in found if same_color(p.get_facecolor(), drawings.TRAINED)}
+    return {n for n, p in found if same_color(p.get_facecolor(), shapes.TRAINED)}
 
 
 def words(figure) -> list:
@@ -208,6 +213,57 @@ def test_long_texts_and_deep_encoders_are_shortened(shown):
     assert {"[CLS]", "d", "…", "[SEP]", "12", "23", "24"} <= set(found)
     assert not {"e", "11", "22"} & set(found)
     assert "stop at layer 23" in alt
+
+
+@pytest.mark.parametrize("strategy", [s for s in REACHED if s not in VIRTUAL])
+def test_a_picture_and_its_patches_take_the_place_of_the_text(strategy, shown):
+    drawings.model(strategy, picture=PICTURE, parameters=(74498, 22788484))
+    [(figure, alt)] = shown
+    check_layout(figure)
+    found = words(figure)
+    assert {"batch [16, 3, 98, 98]", "7 × 7 patches", "[CLS]", "12"} <= set(found)
+    assert {"[CLS] + 49 patch tokens", "patch\nembedding"} <= set(found)
+    assert not {"token ids", "embeddings", "101", "film"} & set(found)
+    assert alt.startswith("Picture, patches, batch, encoder, head and loss. Strategy")
+    reached = REACHED[strategy][0].replace("embeddings", "patch embedding")
+    reached = reached.replace("layer 5", "layer 11")  # the last two of twelve
+    assert f"gradients {reached};" in alt
+    assert f"backward pass: gradients {reached}" in found
+    named = {name.replace("layer 5", "layer 11") for name in COLOURED[strategy]}
+    named = {name.replace("layer 6", "layer 12") for name in named}
+    if "embeddings" in named:  # layers 4 to 10 are left out
+        named = {f"layer {n}" for n in (1, 2, 3, 11, 12)} | {"patch embedding"}
+    assert coloured(figure) == named | {"head"}
+
+
+@pytest.mark.parametrize("given", [PICTURE, Image.fromarray(PICTURE)])
+def test_a_picture_is_cut_into_patches_row_by_row(given, shown):
+    drawings.model("LoRA", picture=given)
+    whole, *some = [im.get_array() for im in shown[0][0].axes[0].images]
+    np.testing.assert_array_equal(whole, PICTURE)
+    assert [patch.shape for patch in some] == 4 * [(14, 14, 3)]
+    assert all((patch == patch[0, 0]).all() for patch in some)  # not from two patches
+    places = [(patch[0, 0, :2] // 30).tolist() for patch in some]  # column and row
+    assert places == [[0, 0], [3, 3], [4, 3], [6, 6]]
+
+
+def test_patches_batch_and_depth_are_the_readers_own(shown):
+    grey = Image.fromarray(PICTURE[:50, :, 0])
+    own = {"patches": 16, "shape": (32, 3, 224, 224), "num_layers": 4}
+    drawings.model("LoRA", picture=grey, **own)
+    drawings.model("LoRA", picture=grey, patches=16)
+    for (figure, _), batch in zip(shown, (32, 16), strict=True):
+        check_layout(figure)
+        told = {f"batch [{batch}, 3, 224, 224]", "[CLS] + 256 patch tokens"}
+        assert told | {"16 × 16 patches"} <= set(words(figure))
+    assert ("4" in words(shown[0][0]), "12" in words(shown[0][0])) == (True, False)
+
+
+@pytest.mark.parametrize("strategy", VIRTUAL)
+def test_virtual_tokens_need_a_text(strategy, shown):
+    with pytest.raises(ValueError, match=f"'{strategy}' needs a text: name another"):
+        drawings.model(strategy, picture=PICTURE)
+    assert shown == []
 
 
 def test_an_unknown_strategy_names_the_known_ones(shown):

@@ -25,7 +25,7 @@ BELOW = {
     "cli": {"experiments", "training", "pretraining", "models", "data"},
     "helpers": set(),
 }
-TOP = {"course", "metrics", "plots", "drawings", "hardware", "paths"}
+TOP = {"course", "metrics", "plots", "drawings", "shapes", "hardware", "paths"}
 BEFORE_SET_UP = {
     "cli.main",
     "cli.environment",
