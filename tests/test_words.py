@@ -236,6 +236,7 @@ def dotless(example: str) -> str:
         ("the whole holder dearly drew a ga.mekeeper's timepiece and drawings", 0),
         ("a cell draws a line with a learning_ra.te by WordPi.ece", 0),
         ("mlm_ra.te", 1),
+        ("the Di.ce coefficient, thrown like di.ce", 1),
     ],
 )
 def test_words_are_found_in_prose(example, count):
