@@ -6,9 +6,15 @@ from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
+import PIL.Image
 import seaborn as sns
 from IPython.display import Image, display
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from helpers import metrics
 
 WIDTH = 7  # inches; a figure of this width stays readable when projected
 MARKERS = "os^DvP"  # with colours, so that colour never carries a meaning alone
@@ -81,3 +87,59 @@ def gallery(images, titles, columns: int) -> Figure:
         ax.imshow(image, cmap="gray")
         ax.set_title(title, fontsize=11)
     return figure
+
+
+def overlay(ax, picture, heat, label: str) -> None:
+    """Show a heat map or a mask over a grey picture, in colour and with an outline.
+
+    `picture` is a Pillow image or uint8 [height, width]. `heat` [rows, columns] is
+    stretched over it, smoothly: a heat map has floats from 0 on and its outline is at
+    half of the maximum; a mask is a Pillow image, bool or integers. `label` stands
+    below, with the maximum of a heat map. Raises ValueError for negative numbers.
+    """
+    heat = np.asarray(heat)
+    if not (heat >= 0).all():
+        raise ValueError("A heat map starts at 0: take the absolute values.")
+    grey = PIL.Image.fromarray(np.asarray(picture)).convert("L")
+    small = PIL.Image.fromarray((heat / (heat.max() or 1)).astype(np.float32))
+    share = np.array(small.resize(grey.size, PIL.Image.Resampling.BILINEAR))
+    ax.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    ax.imshow(share, cmap=ListedColormap(["C1"]), alpha=0.7 * share)
+    if share.min() < 0.5 < share.max():
+        outline = ax.contour(share, [0.5], colors="w", linewidths=1)
+        outline.set_path_effects([withStroke(linewidth=2.5, foreground="k")])
+    ax.set(xticks=[], yticks=[])
+    below = f"{label}\nmaximum {heat.max():.2g}" if heat.dtype.kind == "f" else label
+    ax.set_xlabel(below, fontsize=11)
+
+
+def reliability(ax, probabilities, labels, bins: int = 10) -> None:
+    """Draw how often cases are positive against their predicted probability.
+
+    `probabilities` [n] lie between 0 and 1, `labels` [n] are 0 or 1. Each of so many
+    bins of equal width that has cases is a dot at its mean probability with a Wilson
+    interval; the numbers of cases stand above (half of `WIDTH` has room for 5). The
+    dots of a calibrated model lie on the diagonal (DeGroot and Fienberg 1983). Raises
+    ValueError for other input.
+    """
+    probabilities, labels = np.asarray(probabilities), np.asarray(labels)
+    right = ((probabilities >= 0) & (probabilities <= 1)).all()
+    right = right and np.isin(labels, (0, 1)).all()
+    if not right or probabilities.shape != labels.shape:
+        raise ValueError("Give each label, 0 or 1, a probability between 0 and 1.")
+    ax.plot([0, 1], [0, 1], "--", color="0.4")
+    chosen = np.minimum((probabilities * bins).astype(int), bins - 1)
+    used, numbers = np.unique(chosen, return_counts=True)
+    for one, n in zip(used, numbers, strict=True):
+        value, low, high, _ = metrics.proportion(labels[chosen == one].sum(), n)
+        style = {"fmt": "o", "color": "C0", "markersize": 8, "capsize": 4}
+        x = probabilities[chosen == one].mean()
+        ax.errorbar(x, value, [[value - low], [high - value]], **style)
+    edge = (-0.03, 1.03)  # whole dots at 0 and 1
+    labelled = {"xlabel": "predicted probability", "ylabel": "fraction positive"}
+    ax.set(xlim=edge, ylim=edge, **labelled)
+    top = ax.secondary_xaxis("top")
+    top.set_xticks((used + 0.5) / bins, numbers)
+    top.tick_params(length=0, labelsize=11)
+    top.set_xlabel("number of cases", fontsize=11)
+    top.spines[:].set_visible(False)

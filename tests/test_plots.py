@@ -6,12 +6,13 @@ import io
 import matplotlib
 import numpy as np
 import pytest
+from PIL import Image
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402 - after the choice of a backend
 
-from helpers import plots  # noqa: E402
+from helpers import metrics, plots  # noqa: E402
 from helpers.metrics import Score  # noqa: E402
 
 SCORES = {"frozen": Score(0.7, 0.65, 0.75, 500), "counts": Score(0.6, 0.55, 0.64, 500)}
@@ -132,6 +133,84 @@ def test_a_gallery_shows_every_picture_under_its_title(count, columns, rows):
         np.testing.assert_array_equal(ax.images[0].get_array(), picture)
     assert not any(ax.axison for ax in axes)
     plt.close(figure)
+
+
+LOWER_LEFT = np.array([[0, 0, 0], [0, 0, 0], [0.4, 0, 0]])  # a heat map
+
+
+def test_a_heat_map_lies_over_its_grey_picture_with_an_outline_at_half(ax):
+    picture = np.full((60, 30, 3), (200, 100, 0), np.uint8)
+    plots.overlay(ax, picture, LOWER_LEFT, "attention")
+    under, over = ax.images
+    np.testing.assert_array_equal(under.get_array(), np.full((60, 30), 118))
+    assert (under.get_clim(), over.get_array().shape) == ((0, 255), (60, 30))
+    assert over.get_alpha()[:20].max() == 0  # the picture stays as it is
+    assert np.unravel_index(over.get_alpha().argmax(), (60, 30)) == (50, 0)
+    assert over.get_alpha().max() == pytest.approx(0.7)
+    [path] = ax.collections[0].get_paths()
+    x, y = path.vertices.T
+    assert x.max() == pytest.approx(9.5, abs=0.1)  # halfway to the next centre, 14.5
+    assert y.min() == pytest.approx(39.5, abs=0.1)
+    assert ax.get_xlabel() == "attention\nmaximum 0.4"
+
+
+@pytest.mark.parametrize("form", [np.asarray, Image.fromarray, lambda m: m > 0])
+def test_a_mask_is_outlined_and_an_empty_one_is_not(form, ax):
+    mask = np.zeros((40, 40), np.uint8)
+    plots.overlay(ax, Image.fromarray(mask), form(mask), "no lesion")
+    assert len(ax.collections) == 0
+    mask[10:20, 5:25] = 255
+    plots.overlay(ax, Image.fromarray(mask), form(mask), "lesion")
+    [outline] = ax.collections
+    ends = outline.get_paths()[0].get_extents().extents
+    assert ends == pytest.approx([4.5, 9.5, 24.5, 19.5])
+    assert (ax.images[-1].get_alpha() > 0).sum() == 200
+    assert ax.get_xlabel() == "lesion"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [0.0, 0.2])
+def test_a_heat_map_without_differences_has_no_outline(value, ax):
+    plots.overlay(ax, np.zeros((9, 9), np.uint8), np.full((3, 3), value), "flat")
+    assert ax.get_xlabel() == f"flat\nmaximum {value:.2g}"
+    assert len(ax.collections) == 0
+
+
+@pytest.mark.parametrize("wrong", [-0.1, np.nan])
+def test_a_heat_map_has_no_negative_numbers(wrong, ax):
+    with pytest.raises(ValueError, match="take the absolute values"):
+        plots.overlay(ax, np.zeros((9, 9), np.uint8), [[0.2, wrong]], "signed")
+
+
+def test_a_reliability_diagram_has_a_dot_an_interval_and_a_number_per_bin(ax):
+    probabilities = [0, 0.1, 0.2, 0.6, 0.7, 0.7, 1]  # the bins begin at 0, .25, .5, .75
+    labels = [0, 0, 1, 1, 1, 0, 1]
+    plots.reliability(ax, probabilities, labels, bins=4)
+    dots = [box.lines[0].get_xydata()[0] for box in ax.containers]
+    expected = [(0.1, 1 / 3), (2 / 3, 2 / 3), (1, 1)]  # none between .25 and .5
+    np.testing.assert_allclose(dots, expected)
+    bars = [box.lines[2][0].get_segments()[0][:, 1] for box in ax.containers]
+    scores = [metrics.proportion(*counts) for counts in ((1, 3), (2, 3), (1, 1))]
+    np.testing.assert_allclose(bars, [(score.low, score.high) for score in scores])
+    [top] = ax.child_axes
+    told = [(tick.get_text(), tick.get_position()[0]) for tick in top.get_xticklabels()]
+    assert told == [("3", 0.125), ("3", 0.625), ("1", 0.875)]
+    assert ax.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (
+        "predicted probability",
+        "fraction positive",
+    )
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels"),
+    [([0.5, 1.2], [0, 1]), ([0.5, np.nan], [0, 1]), ([0.5], [0, 1]), ([0.5], [2])],
+)
+def test_a_reliability_diagram_needs_probabilities_of_two_classes(
+    probabilities, labels, ax
+):
+    with pytest.raises(ValueError, match="label, 0 or 1, a probability between 0"):
+        plots.reliability(ax, probabilities, labels)
 
 
 def test_text_is_large_enough_to_be_projected(ax):
