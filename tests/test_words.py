@@ -235,6 +235,7 @@ def dotless(example: str) -> str:
         ("two ra.tes; learning ra.te, false-positive ra.te, error\nra.tes", 1),
         ("the whole holder dearly drew a ga.mekeeper's timepiece and drawings", 0),
         ("a cell draws a line with a learning_ra.te by WordPi.ece", 0),
+        ("Pointing ga.me, pointing_ga.me, a pointing dog's ga.me", 1),
         ("mlm_ra.te", 1),
         ("the Di.ce coefficient, thrown like di.ce", 1),
     ],
