@@ -20,6 +20,7 @@ MODULES = {
     "scikit-learn": "sklearn",
     "pillow": "PIL",
     "ipython": "IPython",
+    "scikit-image": "skimage",
     "pynrrd": "nrrd",
 }
 HALF_INSTALLED = "only half installed"

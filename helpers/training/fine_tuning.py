@@ -57,28 +57,25 @@ def classifier(
     as from `freezing.layerwise`. With `folder` a checkpoint is kept there of the last
     epoch, and training goes on from it; ResumeError if the folder holds another run.
     """
-    on_card, when = hardware.is_card(model.device), "epoch" if validation else "no"
+    when = "epoch" if validation else "no"
     train = encode(train, model, tokenizer, max_length)
     validation = validation and encode(validation, model, tokenizer, max_length)
-    settings = {
-        "num_train_epochs": epochs,
-        "learning_rate": learning_rate,
-        "warmup_steps": 0.1,
-        "per_device_train_batch_size": batch_size,
-        "per_device_eval_batch_size": 4 * batch_size,
+    settings = arguments(
+        model.device,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        seed=seed,
+        bf16=bf16,
+    )
+    settings |= {
         "train_sampling_strategy": "group_by_length",
-        "seed": seed,
-        "use_cpu": not on_card,
-        "bf16": hardware.bf16_is_faster(model.device.type) if bf16 is None else bf16,
         "eval_strategy": when,
         "logging_strategy": when,
         "save_strategy": "epoch" if folder or patience else "no",
         "save_total_limit": 1,
         "save_only_model": not folder,
         "load_best_model_at_end": bool(patience),
-        "report_to": "none",
-        "disable_tqdm": True,
-        "dataloader_pin_memory": on_card,
     } | options
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as place:
         trainer = Trainer(
@@ -104,6 +101,30 @@ def classifier(
     # with bf16 the model was wrapped, and would answer differently from a reloaded one
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     return trainer
+
+
+def arguments(device, *, epochs, learning_rate, batch_size, seed, bf16) -> dict:
+    """Return the settings of TrainingArguments that texts and images share.
+
+    A warm-up over a tenth of the steps, then a linear decay to zero; on the processor
+    unless the model is on a card, in silence, and nothing is saved. `bf16` None is what
+    is faster there.
+    """
+    on_card = hardware.is_card(device)
+    return {
+        "num_train_epochs": epochs,
+        "learning_rate": learning_rate,
+        "warmup_steps": 0.1,
+        "per_device_train_batch_size": batch_size,
+        "per_device_eval_batch_size": 4 * batch_size,
+        "seed": seed,
+        "use_cpu": not on_card,
+        "bf16": hardware.bf16_is_faster(device.type) if bf16 is None else bf16,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": on_card,
+    }
 
 
 def _claim(folder: Path, model, groups, *others) -> None:
