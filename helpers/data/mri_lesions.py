@@ -20,7 +20,7 @@ KINDS = ("none", "benign", "malignant")
 SPLITS = ("train", "validation", "test")
 CYCLE = ("train", "validation", "test", "test", "train")  # the subjects of a kind
 DIFFICULTY = 0.7
-VERSION = 1  # of the pictures: another one makes the cache start anew
+VERSION = 2  # of the pictures: another one makes the cache start anew
 SIDE = 197  # of a picture, mm
 LOWEST, HIGHEST = 76, 125  # the template's slices from which pictures are made
 MIDDLE = 88, 113  # where the middle slice of a subject may be
@@ -161,9 +161,7 @@ def _subject(seed, subject: int, kind: str, difficulty, slices, size) -> list[di
     malignant = kind == "malignant"
     lesion = Lesion.random(rng, malignant, difficulty, size, SIDE)
     rows = []
-    for i in range(slices):
-        height = STEP * (i - (slices - 1) / 2)
-        index = round(middle + height) - LOWEST
+    for index, height in _places(middle, slices):
         plane, brain = (
             map_coordinates(t[index], where, order=1) for t in _template(size)
         )
@@ -183,6 +181,12 @@ def _subject(seed, subject: int, kind: str, difficulty, slices, size) -> list[di
             }
         )
     return rows
+
+
+def _places(middle: int, slices: int) -> list[tuple[int, float]]:
+    """Return of each slice its index in `_template`, and its height in mm."""
+    heights = STEP * (np.arange(slices) - (slices - 1) / 2)
+    return [(middle - LOWEST + int(height // 1), height) for height in heights]
 
 
 def _anatomy(rng, size: int) -> np.ndarray:

@@ -133,6 +133,15 @@ def test_slices_of_a_subject_are_more_alike_than_those_of_two(data):
     assert same[np.arange(len(quiet)), distance.argmin(1)].mean() > 0.95
 
 
+@pytest.mark.parametrize("slices", [2, 3, 4, mri_lesions.MOST_SLICES])
+def test_slices_are_3_mm_apart_and_inside_the_template(slices):
+    for middle in range(*mri_lesions.MIDDLE):
+        index, height = np.transpose(mri_lesions._places(middle, slices))
+        assert set(np.diff(index)) == set(np.diff(height)) == {3}
+        assert 0 <= index[0] < index[-1] < mri_lesions.HIGHEST - mri_lesions.LOWEST
+        assert height.mean() == 0
+
+
 def test_slices_stand_upright_like_the_other_pictures():
     axial = images.pictures()["axial"][18:215, :, 0]
     small = Pillow.fromarray(axial).resize((98, 98), Pillow.Resampling.BILINEAR)
