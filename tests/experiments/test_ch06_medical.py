@@ -163,14 +163,19 @@ def toy_images(toy, monkeypatch, folder):
 
 
 def test_every_experiment_runs_on_a_toy(toy_images, monkeypatch, tmp_path):
+    few = {name: runs.CLASSICAL[name] for name in (runs.HOG, runs.FROZEN)}
+    monkeypatch.setattr(runs, "CLASSICAL", few)
+    monkeypatch.setattr(runs, "METRICS", diagnoses.METRICS[:2])
+    monkeypatch.setattr(runs, "CURVES", (runs.FROZEN, "LoRA"))
+    monkeypatch.setattr(runs, "HARDER", (runs.HOG, "LoRA"))
     monkeypatch.setattr(runs, "SMALLER", {4: 2})
     monkeypatch.setattr(runs, "AUGMENTED", 4)
-    monkeypatch.setattr(runs, "DIFFICULTIES", (0.0, 0.9))
+    monkeypatch.setattr(runs, "DIFFICULTIES", (0.9,))
     monkeypatch.setattr(runs, "EPOCHS", dict.fromkeys(runs.EPOCHS, 1))
     monkeypatch.setattr(runs, "SEEDS", range(1))
     monkeypatch.setattr(runs, "LEARNING_RATES", (1e-3,))
     monkeypatch.setattr(runs, "STARTS", dict.fromkeys(runs.STARTS, 1e-3))
-    monkeypatch.setattr(runs, "DECADES", (0.01, 1.0))
+    monkeypatch.setattr(runs, "DECADES", (0.01, 1))
     monkeypatch.setattr(runs, "timed", lambda work: (work(), 2.0))
     monkeypatch.setattr(metrics, "RESAMPLES", 20)
     rows = records.read(runner.run("06", tmp_path))
@@ -219,7 +224,7 @@ def test_fewer_subjects_come_whole_with_both_classes_and_depend_on_the_seed(
 def test_scores_are_high_where_the_disease_is(data, strategy, toy_images):
     """Malignant is brighter, whatever its label is."""
     if strategy == "small CNN":
-        options = {"learning_rate": 1e-2, "epochs": 12, "batch_size": 4}
+        options = {"learning_rate": 1e-2, "epochs": 8, "batch_size": 4}
         options |= {"precision": "float32", "augmentation": "none"}
         found = runs.fine_tuned(strategy, data, 0, **options)["test"]
     else:
@@ -252,6 +257,7 @@ def test_a_set_that_is_not_there_is_a_failure_and_the_others_go_on(
     monkeypatch.setattr(runs, "splits", gone)
     monkeypatch.setattr(runs, "FIRST", ())
     monkeypatch.setattr(runs, "LATER", ())
+    monkeypatch.setattr(runs, "DECADES", (0.01, 1))
     rows = records.read(runner.run("06", tmp_path)).iloc[1:]
     assert set(rows["error"]) == {"no intact file of breastmnist"}
     assert set(rows["experiment"]) == {"benchmark", "strategies"}
