@@ -96,7 +96,7 @@ def test_only_the_listed_files_are_taken_and_nothing_is_run(toy):
 
 
 @pytest.mark.parametrize("setting", ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"])
-def test_the_indexes_of_pip_are_asked(toy, monkeypatch, setting):
+def test_the_indexes_of_pip_are_used(toy, monkeypatch, setting):
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_INDEX_URL", (toy.index / "empty").as_uri())
@@ -104,7 +104,7 @@ def test_the_indexes_of_pip_are_asked(toy, monkeypatch, setting):
     assert is_whole(assets.fetch("toy", quiet=True))
 
 
-def test_the_index_of_pips_configuration_file_is_asked(toy, monkeypatch):
+def test_the_index_of_pips_configuration_file_is_used(toy, monkeypatch):
     for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
         monkeypatch.delenv(name)
     file = toy.work / "pip.conf"
