@@ -160,13 +160,13 @@ def _subject(seed, subject: int, kind: str, difficulty, slices, size) -> list[di
     curve = np.cumsum(rng.uniform(0.6, 1.4, len(TISSUES)) * np.diff(TISSUES, prepend=0))
     malignant = kind == "malignant"
     lesion = Lesion.random(rng, malignant, difficulty, size, SIDE)
+    planes, inside = _template(size)
     rows = []
     for index, height in _places(middle, slices):
-        plane, brain = (
-            map_coordinates(t[index], where, order=1) for t in _template(size)
-        )
+        plane = map_coordinates(planes[index], where, order=1)
         mask = np.zeros((size, size), bool)
         if kind != "none":
+            brain = map_coordinates(inside[index], where, order=1)
             plane, mask = lesion.add(plane, brain, height)
         plane = 0.85 * bias * np.interp(plane, [0, *TISSUES], [0, *curve])
         plane = _scanned(rng, plane, scanner)
