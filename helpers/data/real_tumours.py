@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from datasets import Dataset, Features, Image, Value
-from PIL import Image as Pillow
-from PIL import ImageOps
 
 from helpers.data import assets, volumes
 
@@ -81,16 +79,10 @@ def dataset(size: int = 224) -> Dataset:
         for image, mask in zip(patient.image, patient.mask, strict=True):
             rows.append(
                 {
-                    "image": square(image, size, Pillow.Resampling.BICUBIC),
-                    "mask": square(mask, size, Pillow.Resampling.NEAREST),
+                    "image": volumes.square(image * 255, size),
+                    "mask": volumes.square(mask * 255, size, smooth=False),
                     "patient": name,
                     "has_tumour": mask.any(),
                 }
             )
     return Dataset.from_list(rows, FEATURES)
-
-
-def square(plane: np.ndarray, size: int, method: Pillow.Resampling) -> Pillow.Image:
-    """Turn a plane with values in [0, 1] into a square grey image, padded with 0."""
-    picture = Pillow.fromarray((plane * 255).round().astype(np.uint8))
-    return ImageOps.pad(picture, (size, size), method)

@@ -16,6 +16,7 @@ import nrrd
 import numpy as np
 from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from PIL import Image, ImageOps
 
 AXES = ("S", "P", "L")  # slices run to the head, rows to the back, columns to the left
 NIFTI, NRRD = (".nii", ".nii.gz"), (".nrrd", ".nhdr")
@@ -74,6 +75,17 @@ def load_with_mask(
             "export it again, or leave it away."
         )
     return volume, marked
+
+
+def square(plane: np.ndarray, size: int, smooth: bool = True) -> Image.Image:
+    """Turn one slice with values from 0 to 255 into a grey picture, `size` x `size`.
+
+    Proportions are kept and the rest is 0. Masks and label maps need `smooth=False`:
+    then no value arises that was not there.
+    """
+    picture = Image.fromarray(plane.round().astype(np.uint8))
+    method = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+    return ImageOps.pad(picture, (size, size), method)
 
 
 def _upright(path: Path) -> nibabel.Nifti1Image:

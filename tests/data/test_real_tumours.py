@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image as Pillow
 
 from helpers.data import real_tumours
 
@@ -79,12 +78,3 @@ def test_rows_are_grey_squares_with_masks_of_0_and_255(rows):
         assert (image.size, image.mode, mask.size, mask.mode) == ((98, 98), "L") * 2
         values = set(np.unique(mask))
         assert values == ({0, 255} if row["has_tumour"] else {0})
-
-
-def test_a_strip_is_padded_not_stretched():
-    plane = np.zeros((40, 20))
-    plane[10:20, 5:15] = 1  # a square
-    small = np.asarray(real_tumours.square(plane, 80, Pillow.Resampling.NEAREST))
-    inside = np.argwhere(small)
-    assert inside.min(0).tolist() == [20, 30]
-    assert inside.max(0).tolist() == [39, 49]

@@ -219,3 +219,18 @@ def test_what_is_no_volume_is_refused_in_a_sentence(tmp_path, make, reason):
         volumes.load(make(tmp_path))
     assert str(tmp_path) not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_strip_is_padded_not_stretched():
+    plane = np.zeros((40, 20))
+    plane[10:20, 5:15] = 255  # a square
+    small = np.asarray(volumes.square(plane, 80, smooth=False))
+    inside = np.argwhere(small)
+    assert inside.min(0).tolist() == [20, 30]
+    assert inside.max(0).tolist() == [39, 49]
+
+
+def test_only_a_smooth_picture_has_values_in_between():
+    labels = np.random.default_rng(0).integers(0, 3, (50, 50))
+    assert set(np.unique(volumes.square(labels, 30, smooth=False))) == {0, 1, 2}
+    assert len(np.unique(volumes.square(labels * 100, 30))) > 20
