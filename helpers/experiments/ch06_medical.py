@@ -70,7 +70,7 @@ def base(data: str, strategy: str, record=None) -> dict:
     own = {"experiment": "benchmark", "data": data}
     if data == LESIONS:
         own |= {"experiment": "strategies", "difficulty": mri_lesions.DIFFICULTY}
-        own |= {"subjects": ALL}
+        own |= {"subjects": ALL, "simulation": mri_lesions.VERSION}
     own |= {"strategy": strategy, "split": "test", "metric": AUC}
     if strategy in EPOCHS:
         own |= {"epochs": EPOCHS[strategy], "batch_size": 16, "augmentation": "none"}
@@ -196,8 +196,13 @@ def read(data, difficulty, subjects, seed) -> tuple[Dataset, dict, int]:
     return rows, dict(held_out), positive
 
 
-def classical(strategy, data, seed, difficulty=None, subjects=None, C=None) -> dict:
-    """A classifier on features that nothing is trained for; or the majority."""
+def classical(
+    strategy, data, seed, difficulty=None, subjects=None, simulation=None, C=None
+) -> dict:
+    """A classifier on features that nothing is trained for; or the majority.
+
+    `simulation` is there so that no result of older pictures is remembered.
+    """
     train, held_out, positive = read(data, difficulty, subjects, seed)
     labels = np.array(train["label"]) == positive
     if strategy == MAJORITY:
@@ -225,11 +230,12 @@ def fine_tuned(
     augmentation,
     difficulty=None,
     subjects=None,
+    simulation=None,
     r=8,
     lora_alpha=16,
     **options,
 ) -> dict:
-    """Fine-tune DINOv2 or a small network, and test it."""
+    """Fine-tune DINOv2 or a small network, and test it; as in `classical`."""
     train, held_out, positive = read(data, difficulty, subjects, seed)
     model = image_strategies.new_model(strategy, seed, r=r, lora_alpha=lora_alpha)
     options |= {"seed": seed, "augment": augmentation, "bf16": precision == "bfloat16"}
