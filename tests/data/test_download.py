@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from helpers.data import download
+from helpers.data import download, pip_access
 
 CONTENT = {"a.txt": b"first file", "b.txt": b"second file"}
 ASSET = SimpleNamespace(name="toy", files=CONTENT, sources=[])
@@ -166,7 +166,7 @@ def test_pip_is_told_where_packages_come_from_and_nothing_else(monkeypatch):
     lost = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PLATFORM", "PYTHONPATH")
     for name in (*kept, *lost, "PIP_USER", "PIP_REQUIRE_VIRTUALENV"):
         monkeypatch.setenv(name, "1")
-    found = download.pip_variables()
+    found = pip_access.pip_variables()
     assert {name: found.get(name) for name in kept} == dict.fromkeys(kept, "1")
     assert not {*lost} & {*found}
     assert found["PIP_USER"] == found["PIP_REQUIRE_VIRTUALENV"] == "0"
