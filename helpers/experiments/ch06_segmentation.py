@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from datasets import Dataset
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from helpers import metrics
 from helpers.data import images, mri_lesions
@@ -20,7 +19,7 @@ from helpers.experiments.tuning import climbed
 from helpers.models import outline_baselines
 from helpers.training import outlining
 
-DICE, MARKED = "Dice", "healthy slices marked"
+DICE, MARKED = "Dice", "healthy slices with an outline"
 METRICS = DICE, MARKED
 THRESHOLD, CLASSIFIER = "threshold", "pixel classifier"
 SEEDS = range(3)
@@ -144,11 +143,11 @@ def classical(strategy: str, subjects: int, seed: int, data_version: int) -> dic
             see = partial(outline_baselines.darkness, width=width)
             scores.append({n: see(brightness(rows)) for n, rows in held_out.items()})
     else:
-        model = pixel_classifier(training_rows(subjects, seed), seed)
-        found = {n: probability(model, brightness(r)) for n, r in held_out.items()}
-        for width in (0, 1, 2):
-            smooth = partial(outline_baselines.blurred, width=width)
-            scores.append({name: smooth(values) for name, values in found.items()})
+        rows = training_rows(subjects, seed)
+        model = outline_baselines.PixelClassifier(max_iter=300, seed=seed)
+        model.fit(brightness(rows), masks(rows))
+        see = model.probability
+        scores.append({name: see(brightness(rows)) for name, rows in held_out.items()})
     tried = []
     for one in scores:
         for cut in CUTS:
@@ -160,24 +159,6 @@ def classical(strategy: str, subjects: int, seed: int, data_version: int) -> dic
         name: outlines(outline_baselines.largest(one[name] > cut), rows)
         for name, rows in held_out.items()
     }
-
-
-def pixel_classifier(rows: Dataset, seed: int):
-    """Return gradient boosting on features of single pixels of slices, fitted."""
-    wanted, described = masks(rows), outline_baselines.features(brightness(rows))
-    some = outline_baselines.some_pixels(wanted, seed)
-    model = HistGradientBoostingClassifier(max_iter=300, random_state=seed)
-    return model.fit(described[some], wanted[some])
-
-
-def probability(model, pictures) -> np.ndarray:
-    """Return a classifier's probability of each pixel: -> float [n, h, w]."""
-    found = []
-    for some in np.array_split(pictures, -(-len(pictures) // 64)):  # to save memory
-        described = outline_baselines.features(some)
-        flat = described.reshape(-1, described.shape[-1])
-        found.append(model.predict_proba(flat)[:, 1].reshape(some.shape))
-    return np.concatenate(found)
 
 
 def trained(strategy, subjects, seed, precision, data_version, **options) -> dict:

@@ -5,6 +5,7 @@
 
 import numpy as np
 from scipy import ndimage
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 BRAIN = 0.25  # smoothed brightness that is no longer background
 RIM = 6  # pixels of cortex, as dark as a lesion
@@ -65,7 +66,41 @@ def features(pictures) -> np.ndarray:
     return np.stack(found, -1).astype(np.float32)
 
 
-def some_pixels(masks, seed: int = 0) -> np.ndarray:
+class PixelClassifier:
+    """Gradient boosting on `features` of single pixels (Friedman 2001)."""
+
+    def __init__(self, max_iter: int = 100, seed: int = 0):
+        """Prepare so many trees; the seed chooses pixels to learn from."""
+        self.seed = seed
+        self.model = HistGradientBoostingClassifier(
+            max_iter=max_iter, random_state=seed
+        )
+
+    def fit(self, pictures, masks) -> "PixelClassifier":
+        """Learn from some pixels of slices with masks, bool [n, h, w]."""
+        some = _chosen(masks, self.seed)
+        described = [
+            features(pictures[part])[some[part]] for part in _parts(len(pictures))
+        ]
+        self.model.fit(np.concatenate(described), masks[some])
+        return self
+
+    def probability(self, pictures, width: float = 2) -> np.ndarray:
+        """Return each pixel's probability of a lesion, smoothed: -> float [n, h, w]."""
+        found = []
+        for part in _parts(len(pictures)):
+            described = features(pictures[part])
+            flat = described.reshape(-1, described.shape[-1])
+            found.append(self.model.predict_proba(flat)[:, 1])
+        return blurred(np.concatenate(found).reshape(pictures.shape), width)
+
+
+def _parts(count: int):
+    """Yield slices of 64 rows, so that features need little memory."""
+    return (slice(start, start + 64) for start in range(0, count, 64))
+
+
+def _chosen(masks, seed: int) -> np.ndarray:
     """Choose pixels at random to learn from: bool [n, h, w] -> bool [n, h, w].
 
     Up to `PIXELS_PER_SLICE` of each lesion, and as many of the rest of each slice.

@@ -51,10 +51,13 @@ def test_features_of_a_pixel_are_of_its_own_surroundings():
     assert np.allclose(found[0], one[0], atol=1e-6)
 
 
-def test_as_many_pixels_of_a_lesion_as_of_the_rest_are_chosen():
-    masks = np.zeros((2, 30, 30), bool)
-    masks[0, :20, :20] = True
-    some = outline_baselines.some_pixels(masks)
-    assert some[0][masks[0]].sum() == some[0][~masks[0]].sum() == 100
-    assert some[1].sum() == 100
-    assert not np.array_equal(some, outline_baselines.some_pixels(masks, seed=1))
+def test_a_pixel_classifier_learns_from_lesion_and_rest_alike():
+    masks = np.zeros((3, 80, 80), bool)
+    masks[:2, 36:44, 50:58] = True
+    pictures = np.concatenate([head(), head(), head(lesion=slice(0))])
+    some = outline_baselines._chosen(masks, seed=0)
+    assert some[masks].sum() == 2 * 64
+    assert some[~masks].sum() == 3 * 100
+    classifier = outline_baselines.PixelClassifier(max_iter=20)
+    found = classifier.fit(pictures, masks).probability(pictures, width=0.5)
+    assert ((found > 0.5) == masks).mean() > 0.99
