@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from helpers.exercises.verdicts import OPEN, choice, compare, wrong
+from helpers.exercises.verdicts import AS_GIVEN, OPEN, RIGHT, choice, compare, wrong
 
 FOUND = np.zeros((3, 4, 5), bool)  # [slices, height, width]
 LESION = np.zeros((3, 4, 5), bool)
@@ -36,27 +36,40 @@ def iou(function):
     return compare(answer, [4 / 11, 0.0, 1.0], mistakes)
 
 
-def patch_map(function):
-    """Vectors [batch, 1 + patches, hidden] as maps [batch, hidden, side, side]."""
-    states = torch.arange(2 * 10 * 4).view(2, 10, 4).float()  # 3 x 3 patches
-    answer = function(states.clone())
+def mirror(function):
+    """Mirror about half of the slices left to right, each together with its mask."""
+    pictures = torch.rand(64, 6, 8, generator=torch.Generator().manual_seed(0))
+    masks = pictures > 0.8
+    answer = function(pictures.clone(), masks.clone())
     if answer is None:
         return OPEN
-    patches = states[:, 1:]
-    right = patches.mT.reshape(2, 4, 3, 3)
-    mistakes = {
-        "A reshape alone mixes patches and numbers: first swap the last two axes.": (
-            patches.reshape(2, 4, 3, 3)
-        ),
-        "[CLS] stands first, and you have left out the last patch.": (
-            states[:, :-1].mT.reshape(2, 4, 3, 3)
-        ),
-        "Rows and columns of patches have changed places.": right.mT,
-    }
-    given = states[:, :-1].reshape(2, 4, 3, 3)
-    if isinstance(answer, torch.Tensor) and answer.shape == (2, 3, 3, 4):
-        return wrong("A convolution wants the hidden axis second: use `permute`.")
-    return compare(answer, right, mistakes, as_given=given)
+    shapes = [getattr(each, "shape", None) for each in answer]
+    if shapes != [pictures.shape, masks.shape]:
+        return wrong("Return pictures and masks, both of the shape that was given.")
+
+    def turned(before, after) -> list[bool | None]:
+        """Say of each slice whether it was mirrored; None if it was changed."""
+        kept = (before == after).all(-1).all(-1)
+        flipped = (before.flip(-1) == after).all(-1).all(-1)
+        pairs = zip(kept.tolist(), flipped.tolist(), strict=True)
+        return [one if one != other else None for other, one in pairs]
+
+    first, second = turned(pictures, answer[0]), turned(masks, answer[1])
+    upside_down = (pictures.flip(-2) == answer[0]).all(-1).all(-1).any()
+    if None in first + second:
+        hint = "Something else than left and right has changed."
+        if upside_down:
+            hint = "Your slices stand on their heads: mirror the last axis."
+        return wrong(hint)
+    if not any(first):
+        return wrong("The pictures are all as before.")
+    if not any(second):
+        return wrong("The masks are all as before, so they lie on the wrong side.")
+    if all(first) or all(second):
+        return wrong("Every slice is mirrored: about half of them should be.")
+    if first != second:
+        return AS_GIVEN
+    return RIGHT
 
 
 screening = choice(

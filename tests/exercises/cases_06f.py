@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import torch
 
 SLICE = (1, 2)  # the axes of a slice's pixels
 
@@ -23,15 +24,16 @@ def overlap(found, lesion):
     return np.where(sizes == 0, 1.0, 2 * both / np.maximum(sizes, 1))
 
 
-def patch_map(states, first=1, last=None, swap=True, turn=False):
-    patches = states[:, first:last]
-    side = int(patches.shape[1] ** 0.5)
-    patches = patches.transpose(1, 2) if swap else patches
-    maps = patches.reshape(len(states), -1, side, side)
-    return maps.transpose(2, 3) if turn else maps
+def mirror(pictures, masks, own=True, paired=True, axis=-1, some=0.5):
+    turned = torch.rand(len(pictures)) < some
+    other = turned if paired else torch.rand(len(pictures)) < some
+    pictures[turned] = pictures[turned].flip(axis)
+    if own:
+        masks[other] = masks[other].flip(axis)
+    return pictures, masks
 
 
-RIGHT = {"iou": iou, "patch_map": patch_map, "screening": "b"}
+RIGHT = {"iou": iou, "mirror": mirror, "screening": "b"}
 WRONG = {
     "iou": [
         (partial(iou, empty=np.nan), "0 / 0"),
@@ -44,16 +46,14 @@ WRONG = {
         (lambda found, lesion: 0.5, "one value per slice"),
         (lambda found, lesion: np.ones((3, 4)), "shape"),
     ],
-    "patch_map": [
-        (partial(patch_map, swap=False), "swap"),
-        (partial(patch_map, first=0, last=-1), "[CLS] stands first"),
-        (partial(patch_map, turn=True), "changed places"),
-        (
-            lambda states: states[:, 1:].reshape(len(states), 3, 3, -1),
-            "hidden axis second",
-        ),
-        (lambda states: states[:, 1:], "shape"),
+    "mirror": [
+        (partial(mirror, own=False), "wrong side"),
+        (partial(mirror, axis=-2), "on their heads"),
+        (partial(mirror, some=1.1), "about half"),
+        (partial(mirror, some=0), "pictures are all as before"),
+        (lambda pictures, masks: (pictures * 2, masks), "Something else"),
+        (lambda pictures, masks: (pictures[0], masks), "both of the shape"),
     ],
     "screening": [("a", "interval"), ("c", "stay in its mean"), ("x", "Choose")],
 }
-UNREPAIRED = {"patch_map": partial(patch_map, first=0, last=-1, swap=False)}
+UNREPAIRED = {"mirror": partial(mirror, paired=False)}
