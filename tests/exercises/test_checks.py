@@ -21,14 +21,19 @@ from helpers.exercises import (
     ch04e,
     ch05,
     ch06,
+    ch06c,
     ch06d,
+    ch06e,
+    ch06f,
     ch07,
     verdicts,
 )
-from tests.exercises import cases_06, cases_06d
+from tests.exercises import cases_06, cases_06c, cases_06d, cases_06e, cases_06f
 
-MODULES = ch01, ch02, ch03, ch04, ch04b, ch04c, ch04d, ch04e, ch05, ch06, ch06d, ch07
-CASES = cases_06, cases_06d  # of chapter 6, with RIGHT, WRONG and UNREPAIRED
+MODULES = ch01, ch02, ch03, ch04, ch04b, ch04c, ch04d, ch04e, ch05
+MODULES += ch06, ch06c, ch06d, ch06e, ch06f, ch07
+# of chapter 6, each with RIGHT, WRONG and UNREPAIRED
+CASES = cases_06, cases_06c, cases_06d, cases_06e, cases_06f
 
 
 def causal(q, k, v, scale=True, mask="before", side="later", axis=-1):
