@@ -56,8 +56,8 @@ def experiments(record):
         own = {"seed": 0} | base(data, MAJORITY)
         yield from tests([(classical, own)])
         yield from compared(record, [plan(base(data, name)) for name in CLASSICAL])
-    for strategies in (FIRST, LATER):
-        for data in both:
+    for data in both:
+        for strategies in (FIRST, LATER):
             plans = [plan(base(data, name, record)) for name in strategies]
             yield from compared(record, plans)
     yield from learning_curves(record)
