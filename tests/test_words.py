@@ -42,8 +42,9 @@ TERMS = (  # before the word that alone means nothing
 )
 BANNED = re.compile(rf"\b(?:{NEVER.replace('.', '').replace(' ', '|')})\b", re.I)
 ALONE = re.compile(r"(?:(\w+)[\s-]+)?\b(r.ates?)\b".replace(".", ""), re.I)
-# two algorithms, a coefficient that bears its author's name, and a test of heat maps
-PROPER = r"(?:Word|Sentence)Pi.ece|Di.ce|[Pp]ointing[\s_]ga.me"
+# two algorithms, a coefficient that bears its author's name, a test of heat maps, and a
+# function of scipy
+PROPER = r"(?:Word|Sentence)Pi.ece|Di.ce|[Pp]ointing[\s_]ga.me|fill_ho.les"
 PROPER = re.compile(PROPER.replace(".", ""))
 
 

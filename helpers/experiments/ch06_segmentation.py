@@ -19,8 +19,8 @@ from helpers.experiments.tuning import climbed
 from helpers.models import outline_baselines
 from helpers.training import outlining
 
-DICE, MARKED = "Dice", "healthy slices with an outline"
-METRICS = DICE, MARKED
+OVERLAP, MARKED = "Dice", "healthy slices with an outline"
+METRICS = OVERLAP, MARKED
 THRESHOLD, CLASSIFIER = "threshold", "pixel classifier"
 SEEDS = range(3)
 SUBJECTS = 96  # of the training split's 192
@@ -54,7 +54,7 @@ def experiments(record):
 def base(strategy: str, record=None) -> dict:
     """Return the settings of a strategy."""
     own = {"experiment": "segmentation", "data_version": mri_lesions.VERSION}
-    own |= {"strategy": strategy, "subjects": SUBJECTS, "split": "test", "metric": DICE}
+    own |= {"strategy": strategy, "subjects": SUBJECTS, "split": "test", "metric": OVERLAP}
     if strategy in STARTS:
         own |= {"epochs": EPOCHS.get(strategy, FEW_EPOCHS), "batch_size": 16}
         own |= {"precision": record.precision}
@@ -85,7 +85,7 @@ class Outlines(NamedTuple):
 
     def score(self, metric: str) -> metrics.Score:
         """Return one of `METRICS`: on slices with a lesion, or on those without."""
-        if metric == DICE:
+        if metric == OVERLAP:
             values, chosen = self.overlap, self.lesion
         else:
             values, chosen = self.marked >= SMALLEST, ~self.lesion
@@ -93,7 +93,7 @@ class Outlines(NamedTuple):
 
     def predicted(self, metric: str) -> dict:
         """Return what is kept beside a test, so that two methods are paired."""
-        if metric != DICE:
+        if metric != OVERLAP:
             return {}
         found = {"score": np.round(self.overlap, 4).tolist()}
         found["label"] = self.lesion.astype(int).tolist()
@@ -152,7 +152,7 @@ def classical(strategy: str, subjects: int, seed: int, data_version: int) -> dic
     for one in scores:
         for cut in CUTS:
             marked = outline_baselines.largest(one["validation"] > cut)
-            value = outlines(marked, held_out["validation"]).score(DICE).value
+            value = outlines(marked, held_out["validation"]).score(OVERLAP).value
             tried.append((value, cut, one))
     _, cut, one = max(tried, key=lambda each: each[0])
     return {

@@ -43,12 +43,12 @@ def test_outlines_are_judged_where_there_is_a_lesion_and_where_there_is_none():
     found[1:4, 4:8, 6:10] = True  # half of the square, and as much beside it
     found[4, :4, :3] = True  # 12 pixels of a healthy slice
     judged = runs.outlines(found, rows())
-    overlap = judged.score(runs.DICE)
+    overlap = judged.score(runs.OVERLAP)
     assert overlap.value == pytest.approx(3 * 0.5 / 6)
     assert overlap.n == 6
     marked = judged.score(runs.MARKED)
     assert (marked.value, marked.n) == (0.5, 2)
-    kept = judged.predicted(runs.DICE)
+    kept = judged.predicted(runs.OVERLAP)
     assert kept["label"] == [0, 1, 1, 1] * 2
     assert kept["score"][:2] == [1, 0.5]
     assert judged.predicted(runs.MARKED) == {}
@@ -92,5 +92,5 @@ def test_a_threshold_and_a_classifier_find_what_is_bright(monkeypatch):
     )
     for strategy in (runs.THRESHOLD, runs.CLASSIFIER):
         found = runs.classical(strategy, subjects=20, seed=0, data_version=0)
-        assert found["test"].score(runs.DICE).value > 0.9
+        assert found["test"].score(runs.OVERLAP).value > 0.9
         assert found["test"].score(runs.MARKED).value == 0
