@@ -113,6 +113,25 @@ def overlay(ax, picture, heat, label: str) -> None:
     ax.set_xlabel(below, fontsize=11)
 
 
+def outlines(pictures, wanted, found=None, titles=()) -> Figure:
+    """Return a figure with a row of pictures and the outlines of two masks on each.
+
+    `pictures` are grey, numbers from 0 to 1; `wanted` and `found` are bool, all [n,
+    height, width]. What is wanted is thin and white, what was found thick and orange.
+    """
+    shape = (13, 13 / len(pictures) + 0.4)
+    figure, axes = plt.subplots(1, len(pictures), figsize=shape, squeeze=False)
+    styles = [(wanted, "w", 1.2), (found, "C1", 2.2)]
+    for n, ax in enumerate(axes[0]):
+        ax.imshow(pictures[n], cmap="gray", vmin=0, vmax=1)
+        for masks, color, width in styles:
+            if masks is not None and masks[n].any():
+                ax.contour(masks[n], [0.5], colors=color, linewidths=width)
+        ax.set(xticks=[], yticks=[], title=titles[n] if len(titles) else "")
+        ax.grid(visible=False)
+    return figure
+
+
 def reliability(ax, probabilities, labels, bins: int = 10) -> None:
     """Draw how often cases are positive against their predicted probability.
 

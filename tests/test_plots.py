@@ -218,3 +218,15 @@ def test_text_is_large_enough_to_be_projected(ax):
     sizes = [label.get_fontsize() for label in (*ax.get_yticklabels(), ax.xaxis.label)]
     assert min(sizes) >= 11
     assert plt.rcParams["figure.figsize"][0] == 7
+
+
+def test_outlines_are_drawn_where_masks_are_and_only_there():
+    masks = np.zeros((2, 8, 8), bool)
+    masks[0, 2:5, 2:5] = True
+    figure = plots.outlines(np.ones((2, 8, 8)), masks, ~masks, ["a", "b"])
+    drawn = [[type(one).__name__ for one in ax.collections] for ax in figure.axes]
+    assert [len(one) for one in drawn] == [2, 1]  # the second has no lesion
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
+    widths = [one.get_linewidths()[0] for one in figure.axes[0].collections]
+    assert widths[0] < widths[1]  # told apart without colour
+    plt.close(figure)
