@@ -54,7 +54,12 @@ def experiments(record):
 def base(strategy: str, record=None) -> dict:
     """Return the settings of a strategy."""
     own = {"experiment": "segmentation", "data_version": mri_lesions.VERSION}
-    own |= {"strategy": strategy, "subjects": SUBJECTS, "split": "test", "metric": OVERLAP}
+    own |= {
+        "strategy": strategy,
+        "subjects": SUBJECTS,
+        "split": "test",
+        "metric": OVERLAP,
+    }
     if strategy in STARTS:
         own |= {"epochs": EPOCHS.get(strategy, FEW_EPOCHS), "batch_size": 16}
         own |= {"precision": record.precision}
