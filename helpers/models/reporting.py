@@ -74,9 +74,9 @@ def _threshold(data, validation, test, prevalence: float):
     )
     kept = metrics.sensitivity_at(1 - labels, -test, -threshold, subjects)
     kept_near = abs(kept.value - SPECIFICITY) < NEAR
-    yield Item(f"threshold of validation keeps {SPECIFICITY}", short(kept), kept_near)
+    yield Item(f"threshold of validation keeps {SPECIFICITY}", _short(kept), kept_near)
     found = metrics.sensitivity_at(labels, test, threshold, subjects)
-    yield Item(f"sensitivity above {ENOUGH}", short(found), found.low > ENOUGH)
+    yield Item(f"sensitivity above {ENOUGH}", _short(found), found.low > ENOUGH)
     right = alarms_that_are_right(found.value, kept.value, prevalence)
     yield Item("in use, most alarms are right", f"{right:.0%} are", right > 0.5)
 
@@ -89,7 +89,7 @@ def _ranking(data, validation, test):
         "the positive class scores higher", f"{high:.2f} and {low:.2f}", high > low
     )
     area = metrics.auc(labels, test, subjects)
-    yield Item(f"AUC above {ENOUGH}", short(area), area.low > ENOUGH)
+    yield Item(f"AUC above {ENOUGH}", _short(area), area.low > ENOUGH)
     group, each = np.array(data["test"]["scanner"][:]), {}
     for name in np.unique(group):
         own = group == name
@@ -119,6 +119,6 @@ def _probabilities(data, test):
     yield Item(f"right as often as it says above {SURE}", values, near)
 
 
-def short(score: metrics.Score) -> str:
+def _short(score: metrics.Score) -> str:
     """Return a value with its interval, two digits each."""
     return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]"
