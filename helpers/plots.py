@@ -17,6 +17,7 @@ from matplotlib.patheffects import withStroke
 from helpers import metrics
 
 WIDTH = 7  # inches; a figure of this width stays readable when projected
+LARGE = 200_000  # bytes of a figure from which on it is shown as a JPEG
 MARKERS = "os^DvP"  # with colours, so that colour never carries a meaning alone
 
 
@@ -42,8 +43,22 @@ def show(figure: Figure, alt: str, file: Path | None = None) -> None:
         file.write_bytes(png)
     size = Image(png, retina=True)  # two pixels of the picture for one of the page
     about = {"alt": alt, "width": size.width, "height": size.height}
-    data = {"image/png": base64.b64encode(png).decode(), "text/plain": alt}
-    display(data, raw=True, metadata={"image/png": about})
+    kind, shown = _as_shown(png)
+    data = {kind: base64.b64encode(shown).decode(), "text/plain": alt}
+    display(data, raw=True, metadata={kind: about})
+
+
+def _as_shown(png: bytes) -> tuple[str, bytes]:
+    """Return the type and the bytes of a figure in a page: a large one is a JPEG.
+
+    The noise of many scans takes a PNG file several times as many bytes.
+    """
+    if len(png) < LARGE:
+        return "image/png", png
+    buffer = io.BytesIO()
+    picture = PIL.Image.open(io.BytesIO(png)).convert("RGB")
+    picture.save(buffer, "jpeg", quality=90)
+    return "image/jpeg", buffer.getvalue()
 
 
 def intervals(ax, scores: dict, xlabel: str) -> None:
