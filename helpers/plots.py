@@ -17,7 +17,7 @@ from matplotlib.patheffects import withStroke
 from helpers import metrics
 
 WIDTH = 7  # inches; a figure of this width stays readable when projected
-LARGE = 200_000  # bytes of a figure from which on it is shown as a JPEG
+LARGE = 200_000  # bytes of a figure from which on it is made smaller
 MARKERS = "os^DvP"  # with colours, so that colour never carries a meaning alone
 
 
@@ -43,22 +43,22 @@ def show(figure: Figure, alt: str, file: Path | None = None) -> None:
         file.write_bytes(png)
     size = Image(png, retina=True)  # two pixels of the picture for one of the page
     about = {"alt": alt, "width": size.width, "height": size.height}
-    kind, shown = _as_shown(png)
-    data = {kind: base64.b64encode(shown).decode(), "text/plain": alt}
-    display(data, raw=True, metadata={kind: about})
+    data = {"image/png": base64.b64encode(_small(png)).decode(), "text/plain": alt}
+    display(data, raw=True, metadata={"image/png": about})
 
 
-def _as_shown(png: bytes) -> tuple[str, bytes]:
-    """Return the type and the bytes of a figure in a page: a large one is a JPEG.
+def _small(png: bytes) -> bytes:
+    """Return a large picture, such as many noisy scans, with fewer pixels and colours.
 
-    The noise of many scans takes a PNG file several times as many bytes.
+    Scans have far fewer pixels than a figure for print, and their noise takes space.
     """
     if len(png) < LARGE:
-        return "image/png", png
-    buffer = io.BytesIO()
-    picture = PIL.Image.open(io.BytesIO(png)).convert("RGB")
-    picture.save(buffer, "jpeg", quality=90)
-    return "image/jpeg", buffer.getvalue()
+        return png
+    picture, buffer = PIL.Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
+    picture.thumbnail([0.6 * side for side in picture.size])
+    small = picture.quantize(256, dither=PIL.Image.Dither.NONE)
+    small.save(buffer, "png", optimize=True)
+    return buffer.getvalue()
 
 
 def intervals(ax, scores: dict, xlabel: str) -> None:
