@@ -42,7 +42,7 @@ EPOCHS = {"LoRA": 4, FULL: 4, LAST: 4, SCRATCH: 6, CNN: 20}  # with all subjects
 SEEDS = range(3)
 
 ALL = 192  # subjects of the training split
-SMALLER = {24: 4, 48: 3, 96: 2}  # subjects -> times as many epochs
+SMALLER = {12: 8, 48: 3}  # subjects -> times as many epochs
 CURVES = FROZEN, HOG, "LoRA", CNN, SCRATCH
 AUGMENTED = 48  # subjects
 DIFFICULTIES = 0.0, 0.3, 0.6, 0.9
