@@ -11,6 +11,7 @@ from datasets import Dataset
 from sklearn.model_selection import train_test_split
 
 from helpers.data import medmnist, mri_lesions
+from helpers.experiments import ch06_segmentation
 from helpers.experiments.ch04_lora import (
     DECADES,
     FROZEN,
@@ -47,6 +48,7 @@ CURVES = FROZEN, HOG, "LoRA", CNN, SCRATCH
 AUGMENTED = 48  # subjects
 DIFFICULTIES = 0.0, 0.3, 0.6, 0.9
 HARDER = HOG, FROZEN, "LoRA", CNN
+STEADY = 1e-3, 3e-3  # learning rates
 
 
 def experiments(record):
@@ -63,6 +65,8 @@ def experiments(record):
     yield from learning_curves(record)
     yield from augmentations(record)
     yield from difficulties(record)
+    yield from steadiness(record)
+    yield from ch06_segmentation.experiments(record)
 
 
 def base(data: str, strategy: str, record=None) -> dict:
@@ -166,6 +170,15 @@ def difficulties(record):
             else:
                 runs.append((function, one | {"seed": 0}))
     yield from compared(record, plans)
+    yield from tests(runs)
+
+
+def steadiness(record):
+    """Yield LoRA's seeds at two learning rates: the choice looked at one training."""
+    function, settings, name, *_ = plan(base(LESIONS, "LoRA", record))
+    own = settings | {"experiment": "seeds"}
+    runs = [run for rate in STEADY for run in seeded(function, own | {name: rate})]
+    yield from [(function, one | {"split": "validation"}) for function, one in runs]
     yield from tests(runs)
 
 
