@@ -21,6 +21,7 @@ from helpers.exercises import (
     ch04e,
     ch05,
     ch06,
+    ch06b,
     ch06c,
     ch06d,
     ch06e,
@@ -28,12 +29,19 @@ from helpers.exercises import (
     ch07,
     verdicts,
 )
-from tests.exercises import cases_06, cases_06c, cases_06d, cases_06e, cases_06f
+from tests.exercises import (
+    cases_06,
+    cases_06b,
+    cases_06c,
+    cases_06d,
+    cases_06e,
+    cases_06f,
+)
 
 MODULES = ch01, ch02, ch03, ch04, ch04b, ch04c, ch04d, ch04e, ch05
-MODULES += ch06, ch06c, ch06d, ch06e, ch06f, ch07
+MODULES += ch06, ch06b, ch06c, ch06d, ch06e, ch06f, ch07
 # of chapter 6, each with RIGHT, WRONG and UNREPAIRED
-CASES = cases_06, cases_06c, cases_06d, cases_06e, cases_06f
+CASES = cases_06, cases_06b, cases_06c, cases_06d, cases_06e, cases_06f
 
 
 def causal(q, k, v, scale=True, mask="before", side="later", axis=-1):
