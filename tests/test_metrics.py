@@ -50,6 +50,13 @@ def test_students_interval_covers_the_true_value_95_times_in_100():
     assert 0.93 < covered < 0.97
 
 
+def test_splits_of_one_data_set_widen_the_interval_of_a_mean():
+    alone, shared = metrics.mean([1, 2, 3]), metrics.mean([1, 2, 3], 2 / 3)
+    widths = [score.high - score.low for score in (alone, shared)]
+    assert widths[1] / widths[0] == pytest.approx(3**0.5)  # sqrt(1 + 3 * 2 / 3)
+    assert shared.value == alone.value
+
+
 def test_the_mean_of_three_runs_is_what_you_get_by_hand():
     """t(.975, 2) = 4.302653, standard error 1 / sqrt(3)."""
     score = metrics.mean([1, 2, 3])

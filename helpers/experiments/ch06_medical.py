@@ -49,6 +49,7 @@ AUGMENTED = 48  # subjects
 DIFFICULTIES = 0.0, 0.3, 0.6, 0.9
 HARDER = HOG, FROZEN, "LoRA", CNN
 STEADY = 1e-3, 3e-3  # learning rates
+TURNED = {"augmentation": "mirror and shift", "epochs": 8}  # of BreastMNIST
 
 
 def experiments(record):
@@ -66,6 +67,9 @@ def experiments(record):
     yield from augmentations(record)
     yield from difficulties(record)
     yield from steadiness(record)
+    own = {"experiment": "augmented benchmark"} | TURNED
+    plans = [plan(base(BREAST, name, record) | own) for name in ("LoRA", LAST)]
+    yield from compared(record, plans)
     yield from ch06_segmentation.experiments(record)
 
 

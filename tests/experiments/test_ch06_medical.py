@@ -175,6 +175,7 @@ def test_every_experiment_runs_on_a_toy(toy_images, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "AUGMENTED", 4)
     monkeypatch.setattr(runs, "DIFFICULTIES", (0.9,))
     monkeypatch.setattr(runs, "STEADY", (1e-3, 1e-2))
+    monkeypatch.setattr(runs, "TURNED", runs.TURNED | {"epochs": 1})
     monkeypatch.setattr(runs.ch06_segmentation, "experiments", lambda record: ())
     monkeypatch.setattr(runs, "EPOCHS", dict.fromkeys(runs.EPOCHS, 1))
     monkeypatch.setattr(runs, "SEEDS", range(1))
@@ -193,6 +194,7 @@ def test_every_experiment_runs_on_a_toy(toy_images, monkeypatch, tmp_path):
         "augmentation",
         "difficulty",
         "seeds",
+        "augmented benchmark",
     }
     record = records.Record(tmp_path / "06_experiments.csv")
     wanted = [records.key(settings) for _, settings in runs.experiments(record)]
