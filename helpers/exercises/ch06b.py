@@ -30,7 +30,7 @@ def subset(function):
     return compare(1.0, 1.0, {})
 
 
-def rate(function):
+def choose(function):
     """The learning rate whose mean over seeds on validation is the best.
 
     As given, the best single training decides.

@@ -181,7 +181,7 @@ def steadiness(record):
     """Yield LoRA's seeds at two learning rates: the choice looked at one training."""
     function, settings, name, *_ = plan(base(LESIONS, "LoRA", record))
     own = settings | {"experiment": "seeds"}
-    runs = [run for rate in STEADY for run in seeded(function, own | {name: rate})]
+    runs = [run for value in STEADY for run in seeded(function, own | {name: value})]
     yield from [(function, one | {"split": "validation"}) for function, one in runs]
     yield from tests(runs)
 

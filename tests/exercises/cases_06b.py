@@ -19,11 +19,11 @@ def restless(subjects, count, seed, rng=np.random.default_rng(0)):  # noqa: B008
     return np.isin(subjects, rng.permutation(np.unique(subjects))[:count])
 
 
-def rate(found, summary=np.mean, best=max):
+def choose(found, summary=np.mean, best=max):
     return best(found, key=lambda value: summary(found[value]))
 
 
-RIGHT = {"subset": subset, "rate": rate, "reported": "c"}
+RIGHT = {"subset": subset, "choose": choose, "reported": "c"}
 WRONG = {
     "subset": [
         (some_slices, "some of its slices"),
@@ -32,10 +32,10 @@ WRONG = {
         (restless, "Equal seeds"),
         (lambda s, n, seed: np.flatnonzero(subset(s, n, seed)), "a mask"),
     ],
-    "rate": [
-        (partial(rate, best=min), "larger"),
+    "choose": [
+        (partial(choose, best=min), "larger"),
         (lambda found: float(np.mean(found[0.001])), "not its AUC"),
     ],
     "reported": [("a", "by luck"), ("b", "failed"), ("x", "Choose")],
 }
-UNREPAIRED = {"rate": partial(rate, summary=max)}
+UNREPAIRED = {"choose": partial(choose, summary=max)}
