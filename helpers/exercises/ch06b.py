@@ -3,10 +3,12 @@
 import numpy as np
 import torch
 
-from helpers.exercises.verdicts import AS_GIVEN, OPEN, choice, compare, wrong
+from helpers.exercises.verdicts import AS_GIVEN, OPEN, RIGHT, choice, compare, wrong
 
 SUBJECTS = [7, 7, 3, 3, 9, 9, 9, 1, 1, 4]
 AUCS = {0.001: [0.84, 0.85, 0.83], 0.003: [0.89, 0.56, 0.88], 0.01: [0.6, 0.5, 0.7]}
+LUCKY = {0.01: [0.7, 0.7, 0.7], 0.03: [0.9, 0.5, 0.5]}  # best single, worst middle
+MIDDLE = "The middle of three does not see the training that failed."
 
 
 def subset(function):
@@ -27,7 +29,7 @@ def subset(function):
         return wrong("Equal seeds give different subsets.")
     if all((mask == masks[0]).all() for mask in masks):
         return wrong("Other seeds give the same subset.")
-    return compare(1.0, 1.0, {})
+    return RIGHT
 
 
 def choose(function):
@@ -36,14 +38,15 @@ def choose(function):
     As given, the best single training decides.
     """
     answer = function({key: list(values) for key, values in AUCS.items()})
+    if isinstance(answer, torch.Tensor | np.floating):
+        answer = float(answer)
     if answer == 0.003:
-        return AS_GIVEN
+        lucky = function({key: list(values) for key, values in LUCKY.items()}) == 0.03
+        return AS_GIVEN if lucky else wrong(MIDDLE)
     mistakes = {
         "AUC is better when it is larger.": 0.01,
         "Return the learning rate, not its AUC.": float(np.mean(AUCS[0.001])),
     }
-    if isinstance(answer, torch.Tensor | np.floating):
-        answer = float(answer)
     return compare(answer, 0.001, mistakes)
 
 

@@ -34,6 +34,7 @@ WRONG = {
     ],
     "choose": [
         (partial(choose, best=min), "larger"),
+        (partial(choose, summary=np.median), "middle"),
         (lambda found: float(np.mean(found[0.001])), "not its AUC"),
     ],
     "reported": [("a", "by luck"), ("b", "failed"), ("x", "Choose")],
