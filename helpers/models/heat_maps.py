@@ -103,24 +103,18 @@ def inside(masks, side: int) -> torch.Tensor:
     return outlines[:, patch // 2 :: patch, patch // 2 :: patch] > 0
 
 
-def hits(maps, masks) -> np.ndarray:
-    """Say which maps [n, side, side] are highest inside their mask: bool [n].
+def points(maps, masks) -> metrics.Score:
+    """Play the pointing game: how many maps are highest inside the mask?
 
-    `masks` as for `inside`, one for each. A map without any difference points nowhere.
+    `maps` [n, side, side], `masks` as for `inside`, one for each. A map without any
+    difference points nowhere and misses. Returns the fraction with its Wilson interval
+    (Zhang et al. 2016).
     """
     maps = torch.as_tensor(maps)
     flat, lesion = maps.flatten(1), inside(masks, maps.shape[-1]).flatten(1)
-    found = lesion.gather(1, flat.argmax(1, keepdim=True))[:, 0]
-    return (found & (flat.max(1).values > flat.min(1).values)).numpy()
-
-
-def points(maps, masks) -> metrics.Score:
-    """Play the pointing game: the fraction of `hits`, with its Wilson interval.
-
-    Zhang et al. 2016.
-    """
-    found = hits(maps, masks)
-    return metrics.proportion(found.sum(), len(found))
+    hit = lesion.gather(1, flat.argmax(1, keepdim=True))[:, 0]
+    hit &= flat.max(1).values > flat.min(1).values
+    return metrics.proportion(hit.sum(), len(hit))
 
 
 def _squares(values) -> torch.Tensor:
