@@ -49,7 +49,8 @@ AUGMENTED = 48  # subjects
 DIFFICULTIES = 0.0, 0.3, 0.6, 0.9
 HARDER = HOG, FROZEN, "LoRA", CNN
 STEADY = 1e-3, 3e-3  # learning rates
-TURNED = {"augmentation": "mirror and shift", "epochs": 8}  # of BreastMNIST
+AGAIN = "LoRA", LAST  # on BreastMNIST, longer and with augmentation
+TURNED = {"augmentation": "mirror and shift", "epochs": 8}
 
 
 def experiments(record):
@@ -68,8 +69,9 @@ def experiments(record):
     yield from difficulties(record)
     yield from steadiness(record)
     own = {"experiment": "augmented benchmark"} | TURNED
-    plans = [plan(base(BREAST, name, record) | own) for name in ("LoRA", LAST)]
-    yield from compared(record, plans)
+    yield from compared(
+        record, [plan(base(BREAST, name, record) | own) for name in AGAIN]
+    )
     yield from ch06_segmentation.experiments(record)
 
 
@@ -179,9 +181,14 @@ def difficulties(record):
 
 def steadiness(record):
     """Yield LoRA's seeds at two learning rates: the choice looked at one training."""
-    function, settings, name, *_ = plan(base(LESIONS, "LoRA", record))
-    own = settings | {"experiment": "seeds"}
-    runs = [run for value in STEADY for run in seeded(function, own | {name: value})]
+    runs = [
+        run
+        for function, one in best(record, [plan(base(LESIONS, "LoRA", record))])
+        for value in STEADY
+        for run in seeded(
+            function, one | {"experiment": "seeds", "learning_rate": value}
+        )
+    ]
     yield from [(function, one | {"split": "validation"}) for function, one in runs]
     yield from tests(runs)
 

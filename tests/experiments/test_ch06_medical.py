@@ -146,6 +146,12 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
+def no_outlines(monkeypatch):
+    """Leave out what test_ch06_segmentation.py tests; it would train in earnest."""
+    monkeypatch.setattr(ch06_segmentation, "experiments", lambda record: ())
+
+
+@pytest.fixture
 def toy_images(toy, monkeypatch, folder):
     """Let the model and all images be toys; ALL are 12 subjects."""
     found = {
@@ -165,7 +171,7 @@ def toy_images(toy, monkeypatch, folder):
     return by_name
 
 
-def test_every_experiment_runs_on_a_toy(toy_images, monkeypatch, tmp_path):
+def test_every_experiment_runs_on_a_toy(toy_images, no_outlines, monkeypatch, tmp_path):
     few = {name: runs.CLASSICAL[name] for name in (runs.HOG, runs.FROZEN)}
     monkeypatch.setattr(runs, "CLASSICAL", few)
     monkeypatch.setattr(runs, "METRICS", diagnoses.METRICS[:2])
@@ -176,7 +182,6 @@ def test_every_experiment_runs_on_a_toy(toy_images, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "DIFFICULTIES", (0.9,))
     monkeypatch.setattr(runs, "STEADY", (1e-3, 1e-2))
     monkeypatch.setattr(runs, "TURNED", runs.TURNED | {"epochs": 1})
-    monkeypatch.setattr(runs.ch06_segmentation, "experiments", lambda record: ())
     monkeypatch.setattr(runs, "EPOCHS", dict.fromkeys(runs.EPOCHS, 1))
     monkeypatch.setattr(runs, "SEEDS", range(1))
     monkeypatch.setattr(runs, "LEARNING_RATES", (1e-3,))
@@ -257,7 +262,7 @@ def test_a_misspelt_strategy_is_no_majority(toy_images):
 
 
 def test_a_set_that_is_not_there_is_a_failure_and_the_others_go_on(
-    toy, monkeypatch, tmp_path
+    toy, no_outlines, monkeypatch, tmp_path
 ):
     def gone(data, difficulty=None):
         raise medmnist.MedmnistError("no intact file of breastmnist")
@@ -265,6 +270,7 @@ def test_a_set_that_is_not_there_is_a_failure_and_the_others_go_on(
     monkeypatch.setattr(runs, "splits", gone)
     monkeypatch.setattr(runs, "FIRST", ())
     monkeypatch.setattr(runs, "LATER", ())
+    monkeypatch.setattr(runs, "AGAIN", ())
     monkeypatch.setattr(runs, "DECADES", (0.01, 1))
     rows = records.read(runner.run("06", tmp_path)).iloc[1:]
     assert set(rows["error"]) == {"no intact file of breastmnist"}
