@@ -1,8 +1,9 @@
-"""Heat maps of an image classifier with a DINOv2 encoder, and the pointing game.
+"""Heat maps of a vision transformer that classifies, and the pointing game.
 
 A map is float32 [images, side, side], one value per patch, on the processor. A model is
 a transformers classifier with `attn_implementation="eager"` whose weights have
-gradients; its positive class is 1. Pixels are [images, 3, height, width], prepared.
+gradients; its positive class is 1. ViT and DINOv2 were tried: their sequence is [CLS],
+then the patches, nothing else. Pixels are [images, 3, height, width], prepared.
 """
 
 import numpy as np
@@ -103,21 +104,34 @@ def inside(masks, side: int) -> torch.Tensor:
     return outlines[:, patch // 2 :: patch, patch // 2 :: patch] > 0
 
 
-def points(maps, masks) -> metrics.Score:
+def points(maps, masks, other=None) -> metrics.Score:
     """Play the pointing game: how many maps are highest inside the mask?
 
-    `maps` [n, side, side], `masks` as for `inside`, one for each. A map without any
-    difference points nowhere and misses. Returns the fraction with its Wilson interval
-    (Zhang et al. 2016).
+    `maps` [n, side, side], `masks` as for `inside`, one for each. Returns the fraction
+    with its Wilson interval (Zhang et al. 2016). With `other`, maps of a second method,
+    it is the paired difference to it.
     """
+    hits = _hits(maps, masks)
+    if other is not None:
+        return metrics.paired(hits, _hits(other, masks))
+    return metrics.proportion(hits.sum(), len(hits))
+
+
+def _hits(maps, masks) -> torch.Tensor:
+    """Say of each map if it is highest inside; one without differences is not: [n]."""
     maps = torch.as_tensor(maps)
     flat, lesion = maps.flatten(1), inside(masks, maps.shape[-1]).flatten(1)
     hit = lesion.gather(1, flat.argmax(1, keepdim=True))[:, 0]
-    hit &= flat.max(1).values > flat.min(1).values
-    return metrics.proportion(hit.sum(), len(hit))
+    return hit & (flat.max(1).values > flat.min(1).values)
 
 
 def _squares(values) -> torch.Tensor:
     """[images, patches] -> [images, side, side], on the processor."""
     side = round(values.shape[1] ** 0.5)
+    if side**2 != values.shape[1]:
+        raise HeatMapError(
+            f"The model has {values.shape[1]} vectors after [CLS], which are not the "
+            "patches of a square (register tokens, perhaps): take occlusion or "
+            "integrated gradients."
+        )
     return values.reshape(-1, side, side).cpu()

@@ -31,9 +31,13 @@ class Item(NamedTuple):
 
 
 def alarms_that_are_right(sensitivity, specificity, prevalence) -> float:
-    """Return the positive predictive value where the disease is so common."""
+    """Return the positive predictive value where the disease is so common.
+
+    It is nan where there is no alarm.
+    """
     right = sensitivity * prevalence
-    return right / (right + (1 - specificity) * (1 - prevalence))
+    alarms = right + (1 - specificity) * (1 - prevalence)
+    return right / alarms if alarms else float("nan")
 
 
 def report(data, validation, test, prevalence: float, others=()) -> pd.DataFrame:
@@ -77,8 +81,12 @@ def _threshold(data, validation, test, prevalence: float):
     yield Item(f"threshold of validation keeps {SPECIFICITY}", _short(kept), kept_near)
     found = metrics.sensitivity_at(labels, test, threshold, subjects)
     yield Item(f"sensitivity above {ENOUGH}", _short(found), found.low > ENOUGH)
-    right = alarms_that_are_right(found.value, kept.value, prevalence)
-    yield Item("in use, most alarms are right", f"{right:.0%} are", right > 0.5)
+    right, low, high = (
+        alarms_that_are_right(*ends, prevalence)
+        for ends in zip(found[:3], kept[:3], strict=True)
+    )  # both low or both high: at least as wide as a 95 % interval
+    values = f"{right:.2f} [{low:.2f}, {high:.2f}]"
+    yield Item("in use, most alarms are right", values, low > 0.5)
 
 
 def _ranking(data, validation, test):
@@ -93,30 +101,37 @@ def _ranking(data, validation, test):
     group, each = np.array(data["test"]["scanner"][:]), {}
     for name in np.unique(group):
         own = group == name
-        each[name] = metrics.auc(labels[own], test[own], subjects[own]).value
-    near = max(each.values()) - min(each.values()) < NEAR
-    values = ", ".join(f"{name} {value:.2f}" for name, value in each.items())
+        each[name] = metrics.auc(labels[own], test[own], subjects[own])
+    found = [score.value for score in each.values()]
+    near = max(found) - min(found) < NEAR
+    values = ", ".join(f"{name} {_short(score)}" for name, score in each.items())
     yield Item("AUC alike in all subgroups", values, near)
 
 
 def _probabilities(data, test):
-    labels = _labels(data["test"])
-    right = ((test > 0.5) == labels).mean()
+    labels, subjects = _labels(data["test"]), _numbered(data["test"]["subject"][:])
+    right = metrics.clustered((test > 0.5) == labels, subjects)
     majority = max(labels.mean(), 1 - labels.mean())
-    values = f"{right:.2f}, majority {majority:.2f}"
-    yield Item("accuracy above the majority class", values, right > majority)
+    values = f"{_short(right)}, majority {majority:.2f}"
+    yield Item("accuracy above the majority class", values, right.low > majority)
     brier = brier_score_loss(labels, test)
     without = labels.mean() * (1 - labels.mean())  # of always saying how common it is
     values = f"{brier:.2f}, without {without:.2f}"
     yield Item("Brier score below that without model", values, brier < without)
     sure = test > SURE
-    if not sure.any():
-        yield Item(f"right as often as it says above {SURE}", "no case", None)
+    people = _numbered(subjects[sure])
+    if people.size == 0 or people.max() == 0:
+        yield Item(f"right as often as it says above {SURE}", "too few", None)
         return
-    says, is_right = test[sure].mean(), labels[sure].mean()
-    values = f"says {says:.2f}, is {is_right:.2f}"
-    near = abs(says - is_right) < NEAR
+    says, is_right = test[sure].mean(), metrics.clustered(labels[sure], people)
+    values = f"says {says:.2f}, is {_short(is_right)}"
+    near = abs(says - is_right.value) < NEAR
     yield Item(f"right as often as it says above {SURE}", values, near)
+
+
+def _numbered(subjects) -> np.ndarray:
+    """Return subjects as numbers from 0 on."""
+    return np.unique(subjects, return_inverse=True)[1]
 
 
 def _short(score: metrics.Score) -> str:

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from transformers import Dinov2Config, Dinov2ForImageClassification
+from transformers import (
+    Dinov2Config,
+    Dinov2ForImageClassification,
+    Dinov2WithRegistersConfig,
+    Dinov2WithRegistersForImageClassification,
+    ViTConfig,
+    ViTForImageClassification,
+)
 
 from helpers.models import heat_maps
 from helpers.models.heat_maps import HeatMapError
@@ -12,10 +19,15 @@ SIDE, PATCH = 3, 4
 SIZES = {"hidden_size": 8, "num_hidden_layers": 4, "num_attention_heads": 2}
 
 
-@pytest.fixture(scope="module")
-def model():
+KINDS = {
+    "DINOv2": (Dinov2Config, Dinov2ForImageClassification),
+    "ViT": (ViTConfig, ViTForImageClassification),
+}
+
+
+def random_model(config, kind):
     torch.manual_seed(0)
-    config = Dinov2Config(
+    settings = config(
         **SIZES,
         image_size=SIDE * PATCH,
         patch_size=PATCH,
@@ -23,7 +35,12 @@ def model():
         initializer_range=0.2,
         attn_implementation="eager",
     )
-    return Dinov2ForImageClassification(config).eval()
+    return kind(settings).eval()
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+def model(request):
+    return random_model(*request.param)
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +82,18 @@ def test_integrated_gradients_add_up_to_the_change_of_the_evidence(
     torch.testing.assert_close(total, change, atol=0.02, rtol=0.02)
 
 
-def test_attention_needs_a_model_that_keeps_its_weights(model, pixels):
-    config = model.config.__class__(**SIZES, image_size=SIDE * PATCH, patch_size=PATCH)
+def test_attention_needs_a_model_that_keeps_its_weights(pixels):
+    config = Dinov2Config(**SIZES, image_size=SIDE * PATCH, patch_size=PATCH)
     config._attn_implementation = "sdpa"
     with pytest.raises(HeatMapError, match="eager"):
         heat_maps.attention(Dinov2ForImageClassification(config), pixels)
+
+
+@pytest.mark.parametrize("method", [heat_maps.attention, heat_maps.grad_cam])
+def test_a_model_with_more_tokens_than_patches_is_refused(method, pixels):
+    parts = Dinov2WithRegistersConfig, Dinov2WithRegistersForImageClassification
+    with pytest.raises(HeatMapError, match="13 vectors.*occlusion"):
+        method(random_model(*parts), pixels)
 
 
 def test_grad_cam_of_the_last_layer_is_empty_if_only_cls_is_read(model, pixels):
@@ -110,6 +134,20 @@ def test_the_highest_patch_points():
     assert (score.value, score.n) == (pytest.approx(1 / 3), 3)
     assert score.low < 0.1
     assert score.high > 0.7
+
+
+def test_two_methods_are_compared_on_the_same_masks():
+    rng = np.random.default_rng(0)
+    outlines = np.zeros((40, SIDE * PATCH, SIDE * PATCH))
+    outlines[:, PATCH : 2 * PATCH] = 255
+    good = torch.zeros(40, SIDE, SIDE)
+    good[:, 1, 2] = 1
+    random = torch.tensor(rng.random((40, SIDE, SIDE)))
+    ahead = heat_maps.points(good, outlines, random)
+    lead = 1 - heat_maps.points(random, outlines).value
+    assert ahead.value == pytest.approx(lead)
+    assert 0 < ahead.low < lead < ahead.high
+    assert heat_maps.points(good, outlines, good)[:3] == (0, 0, 0)
 
 
 def test_an_empty_map_points_nowhere():

@@ -1,5 +1,7 @@
 """The report: each item can pass and can fail, and what was not done says so."""
 
+import re
+
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, Value
@@ -78,6 +80,16 @@ def test_another_prevalence_fails_and_makes_most_alarms_false(data):
     wrong = np.where(np.arange(len(labels)) % 10 < 2, 0.95, good(data, "test"))
     assert "in use, most alarms are right" in failed(data, prevalence=0.01, test=wrong)
     assert reporting.alarms_that_are_right(0.8, 0.9, 0.2) == pytest.approx(2 / 3)
+    assert np.isnan(reporting.alarms_that_are_right(0.0, 1.0, 0.2))
+
+
+def test_each_line_on_the_test_has_an_interval(data):
+    table = reporting.report(
+        data, good(data, "validation"), good(data, "test"), prevalence=0.5
+    ).set_index("what must hold")["measured"]
+    for line in ("in use, most alarms are right", "accuracy above the majority class"):
+        assert re.fullmatch(r"[01]\.\d\d \[\d\.\d\d, \d\.\d\d\].*", table[line]), line
+    assert re.search(r"A 1\.00 \[.*\], B 1\.00 \[", table["AUC alike in all subgroups"])
 
 
 def test_the_other_class_as_positive_is_found(data):
