@@ -1,6 +1,6 @@
-"""A right and a wrong augmentation for slices of MRI and for ultrasound images.
+"""Right and wrong augmentations for slices of MRI and for ultrasound images.
 
-An augmentation states what does not change the label. Both take a Pillow image of mode
+An augmentation states what does not change the label. All take a Pillow image of mode
 "L" or "RGB" and return one of the same size and mode.
 """
 
@@ -29,13 +29,30 @@ def mirror_and_shift(picture: Pillow.Image, rng: np.random.Generator) -> Pillow.
     return _recoloured(picture, rng, COLOURS[:2], BRIGHTNESS)
 
 
-def crop_and_enlarge(picture: Pillow.Image, rng: np.random.Generator) -> Pillow.Image:
-    """Enlarge a random crop of 8 to 100 % of the area, flip it, change light strongly.
+def crop_and_mirror(picture: Pillow.Image, rng: np.random.Generator) -> Pillow.Image:
+    """Enlarge a random crop of 8 to 100 % of the area, and mirror it at random.
 
-    Wrong here: the crop may miss the lesion while the label still says there is one, no
-    patient is scanned upside down, and brightness tells tissues apart. It is the recipe
-    for photographs (crops: Szegedy et al. 2015; strong colours: Chen et al. 2020).
+    The usual recipe for photographs (Szegedy et al. 2015). Doubtful here: the crop may
+    miss the lesion while the label still says there is one.
     """
+    picture = _cropped(picture, rng)
+    return ImageOps.mirror(picture) if rng.random() < 0.5 else picture
+
+
+def crop_and_enlarge(picture: Pillow.Image, rng: np.random.Generator) -> Pillow.Image:
+    """Crop and mirror, turn upside down at random, and change light strongly.
+
+    Wrong here, and exaggerated: no patient is scanned upside down, and brightness tells
+    tissues apart (strong colours: Chen et al. 2020).
+    """
+    picture = crop_and_mirror(picture, rng)
+    if rng.random() < 0.5:
+        picture = ImageOps.flip(picture)
+    return _recoloured(picture, rng, COLOURS, COLOUR)
+
+
+def _cropped(picture: Pillow.Image, rng: np.random.Generator) -> Pillow.Image:
+    """Enlarge a random crop of 8 to 100 % of the area to the size of the picture."""
     area = rng.uniform(*AREA) * picture.width * picture.height
     aspect = np.exp(rng.uniform(*np.log(ASPECT)))
     width = min(picture.width, max(1, round((area * aspect) ** 0.5)))
@@ -43,12 +60,7 @@ def crop_and_enlarge(picture: Pillow.Image, rng: np.random.Generator) -> Pillow.
     left = rng.integers(picture.width - width, endpoint=True)
     top = rng.integers(picture.height - height, endpoint=True)
     box = (left, top, left + width, top + height)
-    picture = picture.resize(picture.size, BILINEAR, box)
-    if rng.random() < 0.5:
-        picture = ImageOps.mirror(picture)
-    if rng.random() < 0.5:
-        picture = ImageOps.flip(picture)
-    return _recoloured(picture, rng, COLOURS, COLOUR)
+    return picture.resize(picture.size, BILINEAR, box)
 
 
 def _recoloured(picture, rng, changes, most: float) -> Pillow.Image:

@@ -44,11 +44,12 @@ SEEDS = range(3)
 
 ALL = 192  # subjects of the training split
 SMALLER = {12: 8, 48: 3}  # subjects -> times as many epochs
-CURVES = FROZEN, HOG, "LoRA", CNN, SCRATCH
+CURVES = FROZEN, HOG, "LoRA", LAST, CNN, SCRATCH
 AUGMENTED = 48  # subjects
 DIFFICULTIES = 0.0, 0.3, 0.6, 0.9
 HARDER = HOG, FROZEN, "LoRA", CNN
 STEADY = 1e-3, 3e-3  # learning rates
+LONGER = 24  # epochs from scratch, four times as many
 AGAIN = "LoRA", LAST  # on BreastMNIST, longer and with augmentation
 TURNED = {"augmentation": "mirror and shift", "epochs": 8}
 
@@ -73,6 +74,9 @@ def experiments(record):
         record, [plan(base(BREAST, name, record) | own) for name in AGAIN]
     )
     yield from ch06_segmentation.experiments(record)
+    longer = {"experiment": "longer", "epochs": LONGER, "seed": 0}
+    scratch = best(record, [plan(base(LESIONS, SCRATCH, record))])
+    yield from tests([(function, one | longer) for function, one in scratch])
 
 
 def base(data: str, strategy: str, record=None) -> dict:
@@ -148,7 +152,7 @@ def fewer(settings: dict, subjects: int) -> dict:
 
 
 def augmentations(record):
-    """Yield LoRA with few subjects without, with right and with wrong augmentation."""
+    """Yield LoRA with few subjects without, with right and with wrong augmentations."""
     own = fewer(base(LESIONS, "LoRA", record), AUGMENTED)
     tuned = best(record, [plan(own | {"experiment": "learning curves"})])
     yield from tests(

@@ -27,6 +27,7 @@ STRATEGIES = ("LoRA", LAST, "full fine-tuning", "from scratch", "small CNN")
 AUGMENTATIONS = {
     "none": None,
     "mirror and shift": augmentation.mirror_and_shift,
+    "crop and mirror": augmentation.crop_and_mirror,
     "crop and enlarge": augmentation.crop_and_enlarge,
 }
 

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from helpers.data.augmentation import crop_and_enlarge, mirror_and_shift
+from helpers.data.augmentation import (
+    crop_and_enlarge,
+    crop_and_mirror,
+    mirror_and_shift,
+)
 
-BOTH = (mirror_and_shift, crop_and_enlarge)
+ALL = (mirror_and_shift, crop_and_mirror, crop_and_enlarge)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -26,7 +30,7 @@ def shows_lesion(picture) -> bool:
     return (np.asarray(picture) > 150).sum() > 20
 
 
-@pytest.mark.parametrize("change", BOTH)
+@pytest.mark.parametrize("change", ALL)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_size_and_mode_stay_and_the_seed_decides(slice_with_lesion, change, mode):
     picture = slice_with_lesion.convert(mode)
@@ -60,6 +64,19 @@ def test_the_wrong_one_loses_the_lesion_and_turns_pictures_upside_down(
         below += halves[0] > halves[1]
     assert lost > 20
     assert 20 < below < 80
+
+
+def test_the_recipe_for_photographs_loses_the_lesion_and_keeps_what_is_up():
+    y, x = np.mgrid[:90, :120]
+    disc = np.where((x - 20) ** 2 + (y - 15) ** 2 < 25, 200, y)  # darker above
+    lost = 0
+    for seed in range(100):
+        found = np.asarray(
+            crop_and_mirror(Pillow.fromarray(disc.astype(np.uint8)), rng(seed)), float
+        )
+        assert found[0].min() < found[-1].min()
+        lost += found.max() < 150
+    assert 20 < lost < 80
 
 
 def test_a_crop_has_8_to_100_per_cent_of_the_area():

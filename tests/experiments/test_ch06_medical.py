@@ -15,7 +15,7 @@ from helpers.data import medmnist
 from helpers.experiments import ch06_medical as runs
 from helpers.experiments import ch06_segmentation, diagnoses, records, runner
 from helpers.models import encoders
-from helpers.training import outlining
+from helpers.training import image_strategies, outlining
 
 SECONDS = {"LoRA": 0.084, runs.FULL: 0.097, runs.LAST: 0.042}  # of an image in training
 SECONDS |= {runs.SCRATCH: 0.103, runs.CNN: 0.01}  # on one thread of two, in bfloat16
@@ -91,11 +91,16 @@ def test_curves_have_all_sizes_and_as_many_steps_as_are_worth_it(declared):
 def test_augmentations_and_difficulties_are_complete(declared):
     rows = shown(declared, experiment="augmentation", metric="AUC")
     found = Counter(row["augmentation"] for row in rows)
-    assert found == {"none": 3, "mirror and shift": 3, "crop and enlarge": 3}
+    assert found == dict.fromkeys(image_strategies.AUGMENTATIONS, 3)
     assert {(row["subjects"], row["epochs"]) for row in rows} == {(48, 12)}
     rows = shown(declared, experiment="difficulty", metric="AUC", split="test")
     found = {(row["strategy"], row["difficulty"]) for row in rows}
     assert len(rows) == len(found) == 4 * 4
+
+
+def test_from_scratch_is_trained_longer_too(declared):
+    rows = shown(declared, experiment="longer", metric="AUC")
+    assert [(row["strategy"], row["epochs"]) for row in rows] == [(runs.SCRATCH, 24)]
 
 
 def test_the_sweep_is_affordable_and_begins_with_what_matters(declared):
@@ -181,6 +186,7 @@ def test_every_experiment_runs_on_a_toy(toy_images, no_outlines, monkeypatch, tm
     monkeypatch.setattr(runs, "AUGMENTED", 4)
     monkeypatch.setattr(runs, "DIFFICULTIES", (0.9,))
     monkeypatch.setattr(runs, "STEADY", (1e-3, 1e-2))
+    monkeypatch.setattr(runs, "LONGER", 2)
     monkeypatch.setattr(runs, "TURNED", runs.TURNED | {"epochs": 1})
     monkeypatch.setattr(runs, "EPOCHS", dict.fromkeys(runs.EPOCHS, 1))
     monkeypatch.setattr(runs, "SEEDS", range(1))
@@ -200,6 +206,7 @@ def test_every_experiment_runs_on_a_toy(toy_images, no_outlines, monkeypatch, tm
         "difficulty",
         "seeds",
         "augmented benchmark",
+        "longer",
     }
     record = records.Record(tmp_path / "06_experiments.csv")
     wanted = [records.key(settings) for _, settings in runs.experiments(record)]

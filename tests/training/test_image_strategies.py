@@ -144,10 +144,11 @@ def test_each_reading_of_a_picture_is_changed_anew(monkeypatch):
     assert one.tolist() == same.tolist() != other.tolist()
 
 
-def test_augmentations_are_the_right_and_the_wrong_one_and_change_training():
+def test_augmentations_are_right_and_wrong_ones_and_change_training():
     assert {
         "none": None,
         "mirror and shift": augmentation.mirror_and_shift,
+        "crop and mirror": augmentation.crop_and_mirror,
         "crop and enlarge": augmentation.crop_and_enlarge,
     } == strategies.AUGMENTATIONS
     weights = []
@@ -157,6 +158,7 @@ def test_augmentations_are_the_right_and_the_wrong_one_and_change_training():
         weights.append(model.classifier.weight)
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2])
+    assert not torch.equal(weights[2], weights[3])
 
 
 @pytest.mark.parametrize(("balanced", "expected"), [(False, 0.25), (True, 0.5)])
