@@ -72,7 +72,7 @@ def without_copies(function):
     return wrong(hints.get(tuple(sorted(left)), missing))
 
 
-outperforms = choice(  # .872 against a published .863, on the same 156 images
+outperforms = choice(  # .872 against a published .865, on the same 156 images
     a="On 156 images that is one image or two. Would you stake a patient on it?",
     b="Right: the difference is one image or two, far inside the interval. Their "
     "predictions on the same images would allow a paired comparison.",
