@@ -73,10 +73,10 @@ def experiments(record):
     yield from compared(
         record, [plan(base(BREAST, name, record) | own) for name in AGAIN]
     )
-    yield from ch06_segmentation.experiments(record)
     longer = {"experiment": "longer", "epochs": LONGER, "seed": 0}
     scratch = best(record, [plan(base(LESIONS, SCRATCH, record))])
     yield from tests([(function, one | longer) for function, one in scratch])
+    yield from ch06_segmentation.experiments(record)
 
 
 def base(data: str, strategy: str, record=None) -> dict:
