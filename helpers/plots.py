@@ -92,14 +92,19 @@ def learning_curves(ax, curves: dict, xlabel: str, ylabel: str) -> None:
 
 
 def gallery(images, titles, columns: int) -> Figure:
-    """Return a figure with a row or grid of pictures, each under its title."""
+    """Return a figure with a row or grid of pictures, each under its title.
+
+    Grey pictures of 8 bits keep their brightness; other numbers are stretched.
+    """
     rows = -(-len(images) // columns)
     shape = (WIDTH, rows * (WIDTH / columns + 0.25))
     figure, axes = plt.subplots(rows, columns, figsize=shape, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, title in zip(axes.flat, images, titles, strict=False):
-        ax.imshow(image, cmap="gray")
+        array = np.asarray(image)
+        scale = {"vmin": 0, "vmax": 255} if array.dtype == np.uint8 else {}
+        ax.imshow(array, cmap="gray", **scale)
         ax.set_title(title, fontsize=11)
     return figure
 
