@@ -131,6 +131,7 @@ def test_a_gallery_shows_every_picture_under_its_title(count, columns, rows):
     assert [ax.get_title() for ax in drawn] == titles
     for ax, picture in zip(drawn, pictures, strict=True):
         np.testing.assert_array_equal(ax.images[0].get_array(), picture)
+        assert ax.images[0].get_clim() == (0, 255)  # a brighter picture looks brighter
     assert not any(ax.axison for ax in axes)
     plt.close(figure)
 
