@@ -96,13 +96,14 @@ def clustered(values, groups) -> Score:
     """Return the mean of n values that come in groups, such as tokens in texts.
 
     The interval is the normal one with a standard error over groups, since the values
-    of one text are not independent (Liang and Zeger 1986). `groups` holds a number from
-    0 on for each value. Raises ValueError below two groups.
+    of one text are not independent (Liang and Zeger 1986). `groups` holds a number or a
+    name for each value. Raises ValueError below two groups.
     """
     values = np.asarray(values, dtype=float)
-    if np.unique(groups).size < 2:
+    names, numbers = np.unique(groups, return_inverse=True)
+    if names.size < 2:
         raise ValueError("An interval needs two groups: score more texts.")
-    sums = np.bincount(groups, weights=values - values.mean())
+    sums = np.bincount(numbers, weights=values - values.mean())
     return _score(values, np.sqrt((sums**2).sum()) / values.size)
 
 

@@ -346,3 +346,10 @@ def test_all_found_is_no_certainty(threshold, hits):
     labels, groups = np.ones(20), np.repeat(range(5), 4)
     found = metrics.sensitivity_at(labels, np.zeros(20), threshold, groups)
     assert found == metrics.proportion(hits, 5)._replace(n=20)
+
+
+def test_groups_may_have_any_names():
+    values = [0, 1, 1, 0, 1, 1]
+    numbered = metrics.clustered(values, [0, 0, 1, 1, 2, 2])
+    assert metrics.clustered(values, [9, 9, 7, 7, 40, 40]) == numbered
+    assert metrics.clustered(values, list("aabbcc")) == numbered

@@ -73,8 +73,8 @@ def without_copies(function):
 
 
 outperforms = choice(  # .872 against a published .865, on the same 156 images
-    a="On 156 images that is one image or two. Would you stake a patient on it?",
-    b="Right: the difference is one image or two, far inside the interval. Their "
+    a="On 156 images that is about one image. Would you stake a patient on it?",
+    b="Right: the difference is about one image, far inside the interval. Their "
     "predictions on the same images would allow a paired comparison.",
     c="Seeds tell how much training varies. They do not make the 156 images more.",
 )

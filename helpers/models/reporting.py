@@ -109,7 +109,7 @@ def _ranking(data, validation, test):
 
 
 def _probabilities(data, test):
-    labels, subjects = _labels(data["test"]), _numbered(data["test"]["subject"][:])
+    labels, subjects = _labels(data["test"]), np.array(data["test"]["subject"][:])
     right = metrics.clustered((test > 0.5) == labels, subjects)
     majority = max(labels.mean(), 1 - labels.mean())
     values = f"{_short(right)}, majority {majority:.2f}"
@@ -119,19 +119,13 @@ def _probabilities(data, test):
     values = f"{brier:.2f}, without {without:.2f}"
     yield Item("Brier score below that without model", values, brier < without)
     sure = test > SURE
-    people = _numbered(subjects[sure])
-    if people.size == 0 or people.max() == 0:
+    if np.unique(subjects[sure]).size < 2:
         yield Item(f"right as often as it says above {SURE}", "too few", None)
         return
-    says, is_right = test[sure].mean(), metrics.clustered(labels[sure], people)
+    says, is_right = test[sure].mean(), metrics.clustered(labels[sure], subjects[sure])
     values = f"says {says:.2f}, is {_short(is_right)}"
     near = abs(says - is_right.value) < NEAR
     yield Item(f"right as often as it says above {SURE}", values, near)
-
-
-def _numbered(subjects) -> np.ndarray:
-    """Return subjects as numbers from 0 on."""
-    return np.unique(subjects, return_inverse=True)[1]
 
 
 def _short(score: metrics.Score) -> str:

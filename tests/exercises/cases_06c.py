@@ -52,6 +52,6 @@ WRONG = {
         (lambda pairs, n: [*range(n)], "8 and 11"),
         (lambda pairs, n: [i != 8 for i in range(n)], "integers"),
     ],
-    "outperforms": [("a", "one image or two"), ("c", "Seeds"), ("x", "Choose")],
+    "outperforms": [("a", "about one image"), ("c", "Seeds"), ("x", "Choose")],
 }
 UNREPAIRED = {"without_copies": as_given}
