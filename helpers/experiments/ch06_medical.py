@@ -29,6 +29,7 @@ from helpers.training import image_strategies
 
 BREAST, LESIONS = "BreastMNIST", "MRI lesions"
 CNN, HOG = "small CNN", "HOG + SVM"
+RANDOM = "random weights + linear"
 PIXELS, TEXTURE = "pixels + logistic regression", "texture + SVM"
 FIRST, LATER = ("LoRA", FULL, CNN), (LAST, SCRATCH)  # the former are measured first
 CLASSICAL = {  # features, classifier, and the C to begin with
@@ -36,6 +37,7 @@ CLASSICAL = {  # features, classifier, and the C to begin with
     TEXTURE: (image_baselines.texture, image_baselines.machine, 1.0),
     HOG: (image_baselines.edges, image_baselines.machine, 1.0),
     FROZEN: (image_strategies.vectors, image_baselines.line, 0.01),
+    RANDOM: (image_strategies.untrained_vectors, image_baselines.line, 0.01),
 }
 LEARNING_RATES = (1e-6, 3e-6, *HALF_DECADES)
 STARTS = {"LoRA": 1e-3, FULL: 3e-5, LAST: 1e-4, SCRATCH: 3e-4, CNN: 3e-3}

@@ -10,6 +10,7 @@ from peft import LoraConfig, get_peft_model
 from torch.nn import functional
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForImageClassification,
     Trainer,
     TrainingArguments,
@@ -142,6 +143,13 @@ def vectors(pictures, model=None) -> np.ndarray:
     """
     model = model or encoders.load_image(MODEL)
     return encoders.embed_images(model, images.prepare(pictures, SIZE)).numpy()
+
+
+def untrained_vectors(pictures, seed=0) -> np.ndarray:
+    """Return the same vectors of the same encoder with random weights, as a control."""
+    torch.manual_seed(seed)
+    config = AutoConfig.from_pretrained(encoders.locate(MODEL))
+    return vectors(pictures, AutoModel.from_config(config).eval())
 
 
 class _Pictures(torch.utils.data.Dataset):

@@ -195,6 +195,14 @@ def test_vectors_are_those_of_the_frozen_encoder():
     assert np.array_equal(found, strategies.vectors(images, model))
 
 
+def test_vectors_without_training_have_the_same_shape_and_repeat():
+    images, _ = pictures(3)
+    found = strategies.untrained_vectors(images)
+    assert found.shape == (3, 2 * 16)
+    assert np.array_equal(found, strategies.untrained_vectors(images))
+    assert not np.allclose(found, strategies.untrained_vectors(images, seed=1))
+
+
 def test_nothing_is_printed(capsys):
     model = strategies.new_model(FULL)  # transformers shows that it loads
     capsys.readouterr()
